@@ -1,0 +1,14 @@
+/* array.h - growing a plain array: pointer, length, capacity side by side in the owner's struct. */
+#ifndef KUBE_NFT_BASE_ARRAY_H
+#define KUBE_NFT_BASE_ARRAY_H
+
+#include <stddef.h>
+
+/* Make *@items (of @size bytes each) hold at least @n. Returns 0 or -ENOMEM; on error nothing changed. */
+int array_grow(void **items, size_t *capacity, size_t n, size_t size);
+
+/* Make room for one more behind @len. 0 or -ENOMEM. */
+#define ARRAY_RESERVE(items, len, capacity) \
+	array_grow((void **)&(items), &(capacity), (len) + 1, sizeof((items)[0]))
+
+#endif

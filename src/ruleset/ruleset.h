@@ -1,0 +1,56 @@
+/* ruleset.h - everything that this node wants in its tables, by owner, and the differences.
+ *
+ * A model gives the elements of one owner ("service default/web") as a block; the ruleset keeps the
+ * block, and writes what changed into the pending transaction. Cost follows the block, not the
+ * ruleset. Elements of shared sets (hairpin) are counted: they are there while any owner wants them.
+ * Dispatch chains (lb-3) are counted the same way and made when the first element goes to them.
+ * Pure memory: no clock, no I/O.
+ */
+#ifndef KUBE_NFT_RULESET_RULESET_H
+#define KUBE_NFT_RULESET_RULESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "ruleset/element.h"
+#include "ruleset/transaction.h"
+
+struct arena;
+struct error;
+struct ruleset;
+
+/* One owner's elements while they are made. */
+struct block {
+	struct arena *arena;      /* holds the comments; owned */
+	struct element *elements; /* owned, malloc */
+	size_t n;
+	size_t capacity;
+};
+
+int block_new(size_t n_hint, struct block **ret);
+struct block *block_free(struct block *b); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct block, block_free);
+/* The next element to be filled, zeroed; NULL when memory is short. Valid until the next call. */
+struct element *block_add(struct block *b);
+/* A comment made safe by comment_from(), kept in the block. NULL when memory is short. */
+const char *block_comment(struct block *b, const char *text);
+
+int ruleset_new(struct ruleset **ret);
+struct ruleset *ruleset_free(struct ruleset *rs); /* NULL is fine; returns NULL */
+DEFINE_CLEANUP(struct ruleset, ruleset_free);
+
+/* @owner's elements are now those of @b, which is taken (an error frees it and changes nothing);
+ * NULL: none. The elements are sorted here. Writes the difference to @tx, which may be NULL
+ * when the whole will be sent anyway. -EEXIST: two elements of the block have one key. -ENOMEM. */
+int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, struct transaction *tx,
+		    struct error *err);
+
+/* All elements, sorted by element_cmp(), as additions of @tx, and all dispatch chains in use. */
+int ruleset_whole(const struct ruleset *rs, struct transaction *tx);
+
+/* How many elements there are. */
+size_t ruleset_count(const struct ruleset *rs);
+
+#endif

@@ -47,8 +47,14 @@ DEFINE_CLEANUP(struct ruleset, ruleset_free);
 int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, struct transaction *tx,
 		    struct error *err);
 
-/* All elements, sorted by element_cmp(), as additions of @tx, and all dispatch chains in use. */
+/* All elements, settled, as additions of the empty @tx, and all dispatch chains in use. 0, -ENOMEM. */
 int ruleset_whole(const struct ruleset *rs, struct transaction *tx);
+
+/* Whether any element goes to this dispatch chain. */
+bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d);
+
+/* Who wants the element with this key: an owner's name, or NULL. Walks everything; for errors. */
+const char *ruleset_owner(const struct ruleset *rs, const struct element *e);
 
 /* How many elements there are. */
 size_t ruleset_count(const struct ruleset *rs);

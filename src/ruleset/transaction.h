@@ -1,4 +1,8 @@
-/* transaction.h - a change of the tables as data: what ruleset makes and kernel sends. */
+/* transaction.h - a change of the tables as data: what ruleset makes and kernel sends.
+ *
+ * Changes are noted in the order in which they happen; transaction_settle() leaves their net effect,
+ * at most one deletion and one addition of a key, which is what the kernel is sent: deletions first.
+ */
 #ifndef KUBE_NFT_RULESET_TRANSACTION_H
 #define KUBE_NFT_RULESET_TRANSACTION_H
 
@@ -6,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "ruleset/element.h"
 
 /* A dispatch chain, "lb-3" of one family. */
@@ -15,27 +20,32 @@ struct dispatch {
 	uint32_t number;
 };
 
-/* Elements are copied; their comments stay with the ruleset's blocks, and those of deleted elements
- * are not kept (a deletion needs the key only). */
+struct change {
+	struct element element; /* of a deletion the key counts, and what the element's data was */
+	bool add;
+};
+
+/* The comments of additions stay with the ruleset's blocks, valid until these change. */
 struct transaction {
-	struct dispatch *new_chains; /* made before the elements */
-	size_t n_new_chains, cap_new_chains;
-	struct dispatch *old_chains; /* without use from now on; deleted by a later commit */
-	size_t n_old_chains, cap_old_chains;
-	struct element *deletions;
-	size_t n_deletions, cap_deletions;
-	struct element *additions;
-	size_t n_additions, cap_additions;
+	struct change *changes;
+	size_t n_changes, cap_changes;
+	struct dispatch *chains; /* that the additions go to; made first where they are missing */
+	size_t n_chains, cap_chains;
 	int error; /* sticks: 0 or -ENOMEM */
 };
 
 void transaction_add(struct transaction *tx, const struct element *e);
 void transaction_delete(struct transaction *tx, const struct element *e);
-void transaction_new_chain(struct transaction *tx, const struct dispatch *d);
-void transaction_old_chain(struct transaction *tx, const struct dispatch *d);
-bool transaction_is_empty(const struct transaction *tx); /* old chains do not count */
+void transaction_need_chain(struct transaction *tx, const struct dispatch *d);
+/* Sort by set, family and key, keep the net effect. 0 or the error that stuck. */
+int transaction_settle(struct transaction *tx);
+bool transaction_is_empty(const struct transaction *tx);
 /* Forget the content, keep the memory. */
 void transaction_reset(struct transaction *tx);
 void transaction_free(struct transaction *tx);
+
+#define _cleanup_transaction_ _cleanup_(transaction_free)
+
+int dispatch_cmp(const struct dispatch *a, const struct dispatch *b);
 
 #endif

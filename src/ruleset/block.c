@@ -1,0 +1,49 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/array.h"
+#include "ruleset/ruleset.h"
+
+int block_new(size_t n_hint, struct block **ret)
+{
+	_cleanup_(block_freep) struct block *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return -ENOMEM;
+	b->arena = arena_new(64);
+	if (!b->arena)
+		return -ENOMEM;
+	if (n_hint > 0 && array_grow((void **)&b->elements, &b->capacity, n_hint,
+				     sizeof(b->elements[0])) < 0)
+		return -ENOMEM;
+
+	*ret = TAKE_PTR(b);
+	return 0;
+}
+
+struct block *block_free(struct block *b)
+{
+	if (!b)
+		return NULL;
+	arena_free(b->arena);
+	free(b->elements);
+	free(b);
+	return NULL;
+}
+
+struct element *block_add(struct block *b)
+{
+	if (ARRAY_RESERVE(b->elements, b->n, b->capacity) < 0)
+		return NULL;
+	b->elements[b->n] = (struct element){ 0 };
+	return &b->elements[b->n++];
+}
+
+const char *block_comment(struct block *b, const char *text)
+{
+	char safe[COMMENT_MAX_BYTES + 1];
+
+	comment_from(text, safe);
+	return arena_strdup(b->arena, safe);
+}

@@ -1,0 +1,206 @@
+#include "ruleset/element.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "object/object.h"
+
+static const char *const set_names[SET_COUNT] = {
+	[SET_SERVICES] = "services",
+	[SET_LOCAL_SERVICES] = "local-services",
+	[SET_ENDPOINTS] = "endpoints",
+	[SET_LOCAL_ENDPOINTS] = "local-endpoints",
+	[SET_NO_ENDPOINTS] = "no-endpoints",
+	[SET_AFFINITY_SERVICES] = "affinity-services",
+	[SET_AFFINITY] = "affinity",
+	[SET_MASQUERADE_SERVICES] = "masquerade-services",
+	[SET_HAIRPIN] = "hairpin",
+	[SET_POD_CIDRS] = "pod-cidrs",
+};
+
+static const struct set_layout set_layouts[SET_COUNT] = {
+	[SET_SERVICES] = { .frontend = true, .verdict = true },
+	[SET_LOCAL_SERVICES] = { .frontend = true, .verdict = true },
+	[SET_ENDPOINTS] = { .frontend = true, .slot = true, .target = true },
+	[SET_LOCAL_ENDPOINTS] = { .frontend = true, .slot = true, .target = true },
+	[SET_NO_ENDPOINTS] = { .frontend = true, .verdict = true },
+	[SET_AFFINITY_SERVICES] = { .frontend = true, .verdict = true },
+	[SET_AFFINITY] = { .client = true, .frontend = true, .target = true },
+	[SET_MASQUERADE_SERVICES] = { .frontend = true, .verdict = true },
+	[SET_HAIRPIN] = { .pair = true, .shared = true },
+	[SET_POD_CIDRS] = { .interval = true },
+};
+
+static const char *const verdict_chains[VERDICT_COUNT] = {
+	[VERDICT_REFUSE] = "refuse",
+	[VERDICT_MASQUERADE_ALL] = "masquerade-all",
+	[VERDICT_MASQUERADE_OUTSIDE] = "masquerade-outside",
+	[VERDICT_MASQUERADE_NODE] = "masquerade-node",
+	[VERDICT_LB] = "lb",
+	[VERDICT_LOCAL_LB] = "local-lb",
+	[VERDICT_AFFINITY_LB] = "affinity-lb",
+	[VERDICT_AFFINITY_LOCAL_LB] = "affinity-local-lb",
+	[VERDICT_LEARN_AFFINITY] = "learn-affinity",
+};
+
+const char *set_name(enum set_id set)
+{
+	return set_names[set];
+}
+
+enum set_id set_by_name(const char *name)
+{
+	unsigned set = 0;
+
+	while (set < SET_COUNT && strcmp(set_names[set], name) != 0)
+		set++;
+	return (enum set_id)set;
+}
+
+const struct set_layout *set_layout(enum set_id set)
+{
+	return &set_layouts[set];
+}
+
+const char *verdict_chain(enum verdict v)
+{
+	return verdict_chains[v];
+}
+
+const char *verdict_chain_name(enum verdict v, uint32_t number, char text[static CHAIN_NAME_MAX_BYTES])
+{
+	if (!verdict_chains[v])
+		return NULL;
+	if (v < VERDICT_FIRST_DISPATCH)
+		snprintf(text, CHAIN_NAME_MAX_BYTES, "%s", verdict_chains[v]);
+	else
+		snprintf(text, CHAIN_NAME_MAX_BYTES, "%s-%" PRIu32, verdict_chains[v], number);
+	return text;
+}
+
+/* "-" and a decimal number without leading zeros, and nothing behind it. */
+static bool dispatch_number_parse(const char *text, uint32_t *ret)
+{
+	unsigned long n;
+	char *end;
+
+	if (text[0] != '-' || text[1] < '1' || text[1] > '9')
+		return false;
+	n = strtoul(text + 1, &end, 10);
+	if (*end || n > UINT32_MAX)
+		return false;
+	*ret = (uint32_t)n;
+	return true;
+}
+
+enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number)
+{
+	*ret_number = 0;
+	for (unsigned v = 0; v < VERDICT_COUNT; v++) {
+		size_t len = verdict_chains[v] ? strlen(verdict_chains[v]) : 0;
+
+		if (len == 0 || strncmp(name, verdict_chains[v], len) != 0)
+			continue;
+		if (v < VERDICT_FIRST_DISPATCH ? name[len] == '\0' :
+						 dispatch_number_parse(name + len, ret_number))
+			return (enum verdict)v;
+	}
+	return VERDICT_NONE;
+}
+
+#define COMPARE_FIELD(a, b, field)                            \
+	do {                                                  \
+		if ((a)->field != (b)->field)                 \
+			return (a)->field < (b)->field ? -1 : 1; \
+	} while (0)
+
+int element_cmp(const struct element *a, const struct element *b)
+{
+	const struct set_layout *layout = &set_layouts[a->set];
+	int c;
+
+	COMPARE_FIELD(a, b, set);
+	COMPARE_FIELD(a, b, family);
+	c = memcmp(a->addr, b->addr, sizeof(a->addr));
+	if (c)
+		return c;
+	COMPARE_FIELD(a, b, protocol);
+	COMPARE_FIELD(a, b, port);
+	COMPARE_FIELD(a, b, slot);
+	if (layout->client || layout->pair || layout->interval)
+		return memcmp(a->other, b->other, sizeof(a->other));
+	return 0;
+}
+
+bool element_same_value(const struct element *a, const struct element *b)
+{
+	const struct set_layout *layout = &set_layouts[a->set];
+
+	if (layout->verdict && (a->verdict != b->verdict || a->number != b->number))
+		return false;
+	if (layout->target && (a->target_port != b->target_port ||
+			       memcmp(a->other, b->other, sizeof(a->other)) != 0))
+		return false;
+	return strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "") == 0;
+}
+
+static const char *addr_text(uint8_t family, const uint8_t bytes[static 16],
+			     char text[static ADDR_TEXT_MAX])
+{
+	struct addr a = { .family = family };
+
+	memcpy(a.bytes, bytes, sizeof(a.bytes));
+	return addr_format(&a, text);
+}
+
+static const char *protocol_keyword(uint8_t protocol)
+{
+	return protocol == PROTOCOL_TCP ? "tcp" : protocol == PROTOCOL_UDP ? "udp" : "sctp";
+}
+
+static void element_print_key(const struct element *e, struct buf *out)
+{
+	const struct set_layout *layout = &set_layouts[e->set];
+	char addr[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
+
+	addr_text(e->family, e->addr, addr);
+	addr_text(e->family, e->other, other);
+	if (layout->frontend)
+		buf_printf(out, "%s . %s . %u", addr, protocol_keyword(e->protocol), e->port);
+	else if (layout->pair)
+		buf_printf(out, "%s . %s", addr, other);
+	else if (memcmp(e->addr, e->other, sizeof(e->addr)) == 0)
+		buf_puts(out, addr);
+	else
+		buf_printf(out, "%s-%s", addr, other);
+	if (layout->slot)
+		buf_printf(out, " . %" PRIu32, e->slot);
+}
+
+static void element_print_data(const struct element *e, struct buf *out)
+{
+	const struct set_layout *layout = &set_layouts[e->set];
+	char addr[ADDR_TEXT_MAX], chain[CHAIN_NAME_MAX_BYTES];
+
+	if (layout->target)
+		buf_printf(out, " : %s . %u", addr_text(e->family, e->other, addr), e->target_port);
+	if (!layout->verdict)
+		return;
+	if (verdict_chain_name(e->verdict, e->number, chain))
+		buf_printf(out, " : goto %s", chain);
+	else
+		buf_puts(out, e->verdict == VERDICT_DROP ? " : drop" : " : accept");
+}
+
+void element_print(const struct element *e, struct buf *out)
+{
+	element_print_key(e, out);
+	if (e->comment)
+		buf_printf(out, " comment \"%s\"", e->comment);
+	element_print_data(e, out);
+}

@@ -1,0 +1,206 @@
+#include "ruleset/template.h"
+
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "ruleset/element.h"
+#include "ruleset/template-text.h"
+#include "ruleset/transaction.h"
+
+#define SKELETON_NUMBER 1
+
+struct line {
+	const char *text; /* not zero-terminated */
+	size_t len;       /* without the newline */
+};
+
+struct printer {
+	uint8_t family;
+	const char *table;
+	const char *flags;
+	const struct transaction *whole; /* NULL: the skeleton */
+	uint32_t number;                 /* ${n} */
+	enum set_id set;                 /* the set or map that the line is in */
+	struct buf *out;
+};
+
+static bool line_next(const char **pos, struct line *ret)
+{
+	const char *end;
+
+	if (*pos >= template_text_end)
+		return false;
+	end = memchr(*pos, '\n', (size_t)(template_text_end - *pos));
+	if (!end)
+		end = template_text_end;
+	*ret = (struct line){ .text = *pos, .len = (size_t)(end - *pos) };
+	*pos = end + 1;
+	return true;
+}
+
+static bool line_starts(const struct line *l, const char *word)
+{
+	return l->len >= strlen(word) && memcmp(l->text, word, strlen(word)) == 0;
+}
+
+const char *template_comment(char text[static TEMPLATE_COMMENT_MAX])
+{
+	size_t len = (size_t)(template_text_end - template_text);
+
+	snprintf(text, TEMPLATE_COMMENT_MAX, "kube-nft skeleton %016" PRIx64,
+		 hash_bytes(template_text, len));
+	return text;
+}
+
+/* The elements of the printer's set: settled changes are sorted by set, then family. */
+static void elements_print(const struct printer *p)
+{
+	bool first = true;
+
+	for (size_t i = 0; p->whole && i < p->whole->n_changes; i++) {
+		const struct element *e = &p->whole->changes[i].element;
+
+		if (e->set != p->set || e->family != p->family)
+			continue;
+		buf_puts(p->out, first ? "\t\telements = {\n\t\t\t" : ",\n\t\t\t");
+		element_print(e, p->out);
+		first = false;
+	}
+	if (!first)
+		buf_puts(p->out, "\n\t\t}\n");
+}
+
+static void variable_print(const struct printer *p, const char *name, size_t len)
+{
+	char comment[TEMPLATE_COMMENT_MAX];
+	bool ipv4 = p->family == AF_INET;
+
+#define NAME_IS(word) (len == strlen(word) && memcmp(name, word, len) == 0)
+	if (NAME_IS("ip"))
+		buf_puts(p->out, ipv4 ? "ip" : "ip6");
+	else if (NAME_IS("addr"))
+		buf_puts(p->out, ipv4 ? "ipv4_addr" : "ipv6_addr");
+	else if (NAME_IS("table"))
+		buf_puts(p->out, p->table);
+	else if (NAME_IS("flags"))
+		buf_puts(p->out, p->flags);
+	else if (NAME_IS("hash"))
+		buf_puts(p->out, strrchr(template_comment(comment), ' ') + 1);
+	else if (NAME_IS("n"))
+		buf_printf(p->out, "%" PRIu32, p->number);
+#undef NAME_IS
+}
+
+static void line_print(const struct printer *p, struct line l)
+{
+	const char *open, *close;
+
+	while ((open = memmem(l.text, l.len, "${", 2))) {
+		buf_append(p->out, l.text, (size_t)(open - l.text));
+		l.len -= (size_t)(open + 2 - l.text);
+		l.text = open + 2;
+		close = memchr(l.text, '}', l.len);
+		if (!close)
+			break;
+		variable_print(p, l.text, (size_t)(close - l.text));
+		l.len -= (size_t)(close + 1 - l.text);
+		l.text = close + 1;
+	}
+	buf_append(p->out, l.text, l.len);
+	buf_puts(p->out, "\n");
+}
+
+/* "	map services {" and "	set hairpin {" open a set. */
+static void line_track_set(struct printer *p, const struct line *l)
+{
+	char name[CHAIN_NAME_MAX_BYTES] = "";
+
+	if (l->len < sizeof(name) && (line_starts(l, "\tmap ") || line_starts(l, "\tset "))) {
+		memcpy(name, l->text + 5, l->len - 5);
+		name[strcspn(name, " ")] = '\0';
+		p->set = set_by_name(name);
+	}
+}
+
+static void line_do(struct printer *p, const struct line *l)
+{
+	line_track_set(p, l);
+	if (line_starts(l, "\t\t${elements}"))
+		elements_print(p);
+	else if (!line_starts(l, "\t${flags}") || p->flags[0])
+		line_print(p, *l);
+}
+
+/* The lines from @body up to %end, once. */
+static void body_print(struct printer *p, const char *body, uint32_t number)
+{
+	struct line l;
+
+	p->number = number;
+	while (line_next(&body, &l) && !line_starts(&l, "%end"))
+		line_do(p, &l);
+}
+
+static void each_print(struct printer *p, const struct line *head, const char *body)
+{
+	const char *name = head->text + strlen("%each ");
+	size_t len = head->len - strlen("%each ");
+	uint32_t none;
+	char chain[CHAIN_NAME_MAX_BYTES];
+	enum verdict v;
+
+	snprintf(chain, sizeof(chain), "%.*s-1", (int)len, name);
+	v = verdict_by_chain_name(chain, &none);
+	if (!p->whole && !(v == VERDICT_LEARN_AFFINITY && p->family == AF_INET6))
+		body_print(p, body, SKELETON_NUMBER);
+	for (size_t i = 0; p->whole && i < p->whole->n_chains; i++)
+		if (p->whole->chains[i].verdict == v && p->whole->chains[i].family == p->family)
+			body_print(p, body, p->whole->chains[i].number);
+}
+
+static void printer_run(struct printer *p)
+{
+	const char *pos = template_text;
+	bool in_each = false;
+	struct line l;
+
+	while (line_next(&pos, &l)) {
+		if (line_starts(&l, "%each ")) {
+			each_print(p, &l, pos);
+			in_each = true;
+		} else if (line_starts(&l, "%end")) {
+			in_each = false;
+		} else if (!in_each && !line_starts(&l, "%")) {
+			line_do(p, &l);
+		}
+	}
+}
+
+void template_print(uint8_t family, const struct transaction *whole, struct buf *out)
+{
+	struct printer p = {
+		.family = family,
+		.table = TABLE_NAME,
+		.flags = "",
+		.whole = whole,
+		.out = out,
+	};
+
+	printer_run(&p);
+}
+
+void template_print_skeleton(uint8_t family, const char *table, struct buf *out)
+{
+	struct printer p = {
+		.family = family,
+		.table = table,
+		.flags = "flags dormant",
+		.out = out,
+	};
+
+	printer_run(&p);
+}

@@ -1,0 +1,151 @@
+#include "ruleset/transaction.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/array.h"
+
+static void transaction_note(struct transaction *tx, const struct element *e, bool add)
+{
+	if (tx->error < 0)
+		return;
+	tx->error = ARRAY_RESERVE(tx->changes, tx->n_changes, tx->cap_changes);
+	if (tx->error < 0)
+		return;
+	tx->changes[tx->n_changes++] = (struct change){ .element = *e, .add = add };
+}
+
+void transaction_add(struct transaction *tx, const struct element *e)
+{
+	transaction_note(tx, e, true);
+}
+
+void transaction_delete(struct transaction *tx, const struct element *e)
+{
+	transaction_note(tx, e, false);
+	if (tx->error == 0)
+		tx->changes[tx->n_changes - 1].element.comment = NULL; /* its block may go */
+}
+
+void transaction_need_chain(struct transaction *tx, const struct dispatch *d)
+{
+	if (tx->error < 0)
+		return;
+	tx->error = ARRAY_RESERVE(tx->chains, tx->n_chains, tx->cap_chains);
+	if (tx->error < 0)
+		return;
+	tx->chains[tx->n_chains++] = *d;
+}
+
+int dispatch_cmp(const struct dispatch *a, const struct dispatch *b)
+{
+	if (a->family != b->family)
+		return a->family < b->family ? -1 : 1;
+	if (a->verdict != b->verdict)
+		return a->verdict < b->verdict ? -1 : 1;
+	if (a->number != b->number)
+		return a->number < b->number ? -1 : 1;
+	return 0;
+}
+
+static int dispatch_cmp_qsort(const void *a, const void *b)
+{
+	return dispatch_cmp(a, b);
+}
+
+/* Changes of one key stay in the order in which they were noted: they lie in one array, so that
+ * their places tell it (qsort() of glibc is a merge sort, but does not promise to be). */
+static int change_cmp(const void *a, const void *b, void *order)
+{
+	const size_t *i = a, *j = b;
+	const struct change *changes = order;
+	int c = element_cmp(&changes[*i].element, &changes[*j].element);
+
+	return c ? c : (*i < *j ? -1 : 1);
+}
+
+/* The net effect of changes @from to @to of one key, oldest first, written behind @ret. A first
+ * deletion means that the kernel has the key, a last addition that it is wanted. */
+static size_t changes_net(const struct change *changes, const size_t *from, const size_t *to,
+			  struct change *ret)
+{
+	const struct change *first = &changes[*from], *last = &changes[to[-1]];
+	size_t n = 0;
+
+	if (!first->add)
+		ret[n++] = *first;
+	if (last->add)
+		ret[n++] = *last;
+	return n;
+}
+
+static int changes_settle(struct transaction *tx)
+{
+	_cleanup_free_ size_t *order = NULL;
+	struct change *settled;
+	size_t n = 0;
+
+	order = malloc(tx->n_changes * sizeof(*order));
+	settled = malloc(tx->n_changes * sizeof(*settled));
+	if (!order || !settled) {
+		free(settled);
+		return -ENOMEM;
+	}
+
+	for (size_t i = 0; i < tx->n_changes; i++)
+		order[i] = i;
+	qsort_r(order, tx->n_changes, sizeof(*order), change_cmp, tx->changes);
+
+	for (size_t i = 0, j; i < tx->n_changes; i = j) {
+		for (j = i + 1; j < tx->n_changes; j++)
+			if (element_cmp(&tx->changes[order[i]].element,
+					&tx->changes[order[j]].element) != 0)
+				break;
+		n += changes_net(tx->changes, order + i, order + j, settled + n);
+	}
+
+	free(tx->changes);
+	tx->changes = settled;
+	tx->cap_changes = tx->n_changes;
+	tx->n_changes = n;
+	return 0;
+}
+
+static void chains_settle(struct transaction *tx)
+{
+	size_t n = 0;
+
+	qsort(tx->chains, tx->n_chains, sizeof(*tx->chains), dispatch_cmp_qsort);
+	for (size_t i = 0; i < tx->n_chains; i++)
+		if (n == 0 || dispatch_cmp(&tx->chains[n - 1], &tx->chains[i]) != 0)
+			tx->chains[n++] = tx->chains[i];
+	tx->n_chains = n;
+}
+
+int transaction_settle(struct transaction *tx)
+{
+	if (tx->error == 0 && tx->n_changes > 0)
+		tx->error = changes_settle(tx);
+	if (tx->error == 0 && tx->n_chains > 0)
+		chains_settle(tx);
+	return tx->error;
+}
+
+bool transaction_is_empty(const struct transaction *tx)
+{
+	return tx->n_changes == 0;
+}
+
+void transaction_reset(struct transaction *tx)
+{
+	tx->n_changes = 0;
+	tx->n_chains = 0;
+	tx->error = 0;
+}
+
+void transaction_free(struct transaction *tx)
+{
+	free(tx->changes);
+	free(tx->chains);
+	*tx = (struct transaction){ 0 };
+}

@@ -62,7 +62,7 @@ LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,--cflags $(LIBRARIES))
 LIBRARY_LIBS   = $(call once,LIBRARY_LIBS,--libs $(LIBRARIES))
 
 # -Wa,-I. is for .incbin: templates are embedded by their path from here.
-COMPILE = $(CC) -std=gnu17 -Isrc -I. -Wa,-I. -DKUBE_NFT_VERSION='"$(VERSION)"' $(WARNINGS) \
+COMPILE = $(CC) -std=gnu17 -D_GNU_SOURCE= -Isrc -I. -Wa,-I. -DKUBE_NFT_VERSION='"$(VERSION)"' $(WARNINGS) \
 	$(CPPFLAGS) $(CFLAGS) $(HARDENING) $(INSTRUMENT) $(LIBRARY_CFLAGS)
 LINK    = $(CC) -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(CFLAGS) $(INSTRUMENT) $(LDFLAGS)
 

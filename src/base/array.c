@@ -1,0 +1,31 @@
+#include "base/array.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARRAY_FIRST_CAPACITY 8
+
+int array_grow(void **items, size_t *capacity, size_t n, size_t size)
+{
+	size_t wanted, bytes;
+	void *p;
+
+	if (n <= *capacity)
+		return 0;
+	if (__builtin_mul_overflow(*capacity, 2, &wanted) || wanted < n)
+		wanted = n;
+	if (wanted < ARRAY_FIRST_CAPACITY)
+		wanted = ARRAY_FIRST_CAPACITY;
+	if (__builtin_mul_overflow(wanted, size, &bytes))
+		return -ENOMEM;
+
+	/* The caller's pointer is of another type than void *: memcpy() may look at it, we may not. */
+	memcpy(&p, items, sizeof(p));
+	p = realloc(p, bytes);
+	if (!p)
+		return -ENOMEM;
+	memcpy(items, &p, sizeof(p));
+	*capacity = wanted;
+	return 0;
+}

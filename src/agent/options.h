@@ -1,7 +1,12 @@
 /* options.h - kube-router's 79 flags, parsed and validated, and our own few.
  *
  * Source: kube-router 2.11's documented flags. A flag whose part is not built yet is refused with
- * that reason when it asks for the part.
+ * that reason when it asks for the part. What main does with the results:
+ *
+ *     options_parse()            -EINVAL: exit 2, other errors: exit 1
+ *     help, version              print, exit 0
+ *     options_nothing_enabled()  say so, exit 0
+ *     options_check_built()      error: exit 1
  */
 #ifndef KUBE_NFT_AGENT_OPTIONS_H
 #define KUBE_NFT_AGENT_OPTIONS_H
@@ -15,10 +20,29 @@
 
 struct error;
 
-struct text_list { char **items; size_t n; };
-struct prefix_list { struct prefix *items; size_t n; };
-struct addr_list { struct addr *items; size_t n; };
-struct number_list { uint32_t *items; size_t n; };
+struct text_list {
+	char **items;
+	size_t n, capacity;
+};
+
+struct prefix_list {
+	struct prefix *items;
+	size_t n, capacity;
+};
+
+struct addr_list {
+	struct addr *items;
+	size_t n, capacity;
+};
+
+struct number_list {
+	uint32_t *items;
+	size_t n, capacity;
+};
+
+struct port_range {
+	uint16_t first, last; /* both inside */
+};
 
 /* One field for every flag, named as the flag, durations in milliseconds. */
 struct options {
@@ -48,7 +72,7 @@ struct options {
 	char *runtime_endpoint;
 	struct prefix_list service_cluster_ip_range, service_external_ip_range;
 	bool strict_external_ip_validation;
-	uint16_t node_port_first, node_port_last; /* --service-node-port-range */
+	struct port_range service_node_port_range;
 	uint64_t service_tcp_timeout_ms, service_tcpfin_timeout_ms, service_udp_timeout_ms;
 	/* network policy */
 	uint64_t iptables_sync_period_ms;
@@ -83,12 +107,27 @@ struct options {
 	struct prefix_list loadbalancer_ip_range;
 	bool loadbalancer_default_class;
 	uint64_t loadbalancer_sync_period_ms;
+
+	uint64_t given[2];  /* bit set: rows of the flag table that the command line named */
+	const char *stray;  /* borrowed from argv: its first argument that is no flag; else NULL */
 };
 
-/* Parse @argv (argv[0] is skipped) into @o, which holds only defaults before and must be released by
- * options_free() in any case. Every flag's own rules and the rules between flags are checked.
- * -EINVAL with a sentence that names the flag and the value (never a password). */
+/* Nothing set; ready for options_parse() and for options_free(). */
+void options_init(struct options *o);
+void options_free(struct options *o);
+
+/* Parse @argv (argv[0] is skipped) into @o, which comes from options_init() and must be released by
+ * options_free() in any case; pointers into @argv are kept. Flags that are not given get their
+ * defaults. With --help or --version the rules are not checked.
+ * -EINVAL: an unknown flag, or a value that can't be read. -EDOM: a value, or a combination, that
+ * breaks a rule. -ENOMEM. The sentence names flag and value (never a password) and what is allowed. */
 int options_parse(struct options *o, int argc, char **argv, struct error *err);
+
+/* Whether the command line itself named the flag (without dashes). False for unknown names. */
+bool options_given(const struct options *o, const char *name);
+
+/* Whether router, firewall and service proxy are all switched off. */
+bool options_nothing_enabled(const struct options *o);
 
 /* Refuse what is asked for and not built yet, and say how to go on. Not called for --help, --version
  * or commands. -EOPNOTSUPP with a sentence. @notice is told of defaults that would need it but do
@@ -99,11 +138,7 @@ int options_check_built(const struct options *o, void (*notice)(const char *flag
 /* The node's name: --hostname-override, else NODE_NAME, else the host name. Into @ret (malloc). */
 int options_node_name(const struct options *o, char **ret, struct error *err);
 
-/* The usage text, all flags with their defaults. */
+/* The usage text, all flags with their defaults, to standard output. */
 void options_usage(void);
-
-void options_init(struct options *o); /* defaults; -ENOMEM can't happen: no list has a default but
-                                       * --service-cluster-ip-range, filled by options_parse() */
-void options_free(struct options *o);
 
 #endif

@@ -1,0 +1,43 @@
+/* options-usage.c - what --help prints. */
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/options-table.h"
+#include "agent/options.h"
+
+enum { HELP_COLUMN = 46, LEFT_MAX_BYTES = 80 };
+
+static void usage_flag(const struct flag *f)
+{
+	char left[LEFT_MAX_BYTES];
+	const char *word = flag_word(f);
+	char letter[] = "    ";
+
+	if (f->letter)
+		snprintf(letter, sizeof(letter), "-%c, ", f->letter);
+	snprintf(left, sizeof(left), "  %s--%s%s%s", letter, f->name, word ? " " : "",
+		 word ? word : "");
+	if (strlen(left) >= HELP_COLUMN)
+		printf("%s\n%*s%s", left, HELP_COLUMN, "", f->help);
+	else
+		printf("%-*s%s", HELP_COLUMN, left, f->help);
+	if (f->preset)
+		printf(" (%s)", f->preset);
+	putchar('\n');
+}
+
+void options_usage(void)
+{
+	puts("Usage: kube-nft --manifests DIR --run-router=false --run-firewall=false [FLAG...]\n"
+	     "       kube-nft render --manifests DIR --hostname-override NODE [FLAG...]\n"
+	     "\n"
+	     "Kubernetes Services on this node, in nftables. The flags are kube-router's. `render`\n"
+	     "prints the node's whole ruleset instead of loading it, and needs no privileges.\n"
+	     "Defaults are in parentheses; a flag without one is off, or empty. --FLAG alone means\n"
+	     "--FLAG=true; lists may be repeated; durations look like 300ms, 90s or 1h30m.");
+	for (const struct flag *f = flags; f < flags + n_flags; f++) {
+		if (f->heading)
+			printf("\n%s\n", f->heading);
+		usage_flag(f);
+	}
+}

@@ -39,8 +39,10 @@ enum object_limit {
 	SERVICE_MAX_ADDRESSES = 256,         /* external IPs, load-balancer IPs, source ranges: each */
 	SLICE_MAX_ENDPOINTS = 1000,          /* the API's own limit */
 	SLICE_MAX_PORTS = 1000,
+	ENDPOINT_MAX_ADDRESSES = 100,        /* the API's own limit */
 	ENDPOINT_MAX_HINTS = 64,
 	POD_MAX_ADDRESSES = 16,
+	POD_MAX_CONTAINERS = 1024,           /* and as many init containers */
 	POD_MAX_PORTS = 1024,
 	NODE_MAX_ADDRESSES = 64,
 	NODE_MAX_POD_CIDRS = 16,

@@ -1,8 +1,8 @@
 /* yaml.h - YAML documents as JSON trees, by libyaml.
  *
- * The YAML 1.2 core schema, as Kubernetes reads it: plain true, false, null, integers and floats are
- * typed, all else is a string. Refused: anchors and aliases beyond what limits allow (none are
- * expanded: an alias is an error), tags, duplicate keys, keys that are not strings, more than
+ * The YAML 1.2 core schema: plain true, false, null, integers and floats are typed, all else is a
+ * string (so are yes, no, on and off). Refused: aliases (an anchor alone does no harm), tags, %
+ * directives, merge keys, duplicate keys, keys that are not strings, what JSON can't hold, more than
  * OBJECT_MAX_BYTES or OBJECT_MAX_DEPTH in one document.
  */
 #ifndef KUBE_NFT_OBJECT_YAML_H

@@ -1,0 +1,181 @@
+#include "object/decode.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "object/decode-kinds.h"
+#include "object/field.h"
+
+enum {
+	LABEL_MAX_BYTES = 63, /* RFC 1123 */
+	/* What most objects and endpoints have besides their structs. */
+	OBJECT_TEXT_BYTES = 512,  /* names, labels */
+	ENDPOINT_TEXT_BYTES = 40, /* the pod's name, a zone hint */
+};
+
+struct kind {
+	const char *api_version;
+	bool namespaced;
+	size_t size;
+	void (*decode)(const struct field *root, struct object *o);
+	const char *items; /* the list that makes objects of this kind big; NULL: none */
+	size_t item_size;  /* what one of it takes, about */
+};
+
+static const struct kind kinds[KIND_COUNT] = {
+	[KIND_SERVICE] = { "v1", true, sizeof(struct service), service_decode },
+	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", true, sizeof(struct endpoint_slice),
+				  endpoint_slice_decode, .items = "endpoints",
+				  .item_size = sizeof(struct endpoint) + ENDPOINT_TEXT_BYTES },
+	[KIND_POD] = { "v1", true, sizeof(struct pod), pod_decode },
+	[KIND_NODE] = { "v1", false, sizeof(struct node), node_decode },
+	[KIND_NAMESPACE] = { "v1", false, sizeof(struct namespace_object), namespace_decode },
+	[KIND_NETWORK_POLICY] = { "networking.k8s.io/v1", true, sizeof(struct network_policy),
+				  network_policy_decode },
+};
+
+/* KIND_COUNT when the document has no kind that we read; the decoder then has failed. */
+static enum object_kind kind_find(const struct field *document)
+{
+	struct field version_field = field_member(document, "apiVersion");
+	struct field kind_field = field_member(document, "kind");
+	const char *version = field_text(version_field), *kind = field_text(kind_field);
+
+	if (!document->value)
+		field_refuse(*document, -EINVAL, "is empty");
+	if (!field_require(version_field) || !field_require(kind_field) || !version || !kind)
+		return KIND_COUNT;
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		if (strcmp(kind, kind_name((enum object_kind)i)) == 0 &&
+		    strcmp(version, kinds[i].api_version) == 0)
+			return (enum object_kind)i;
+
+	field_refuse(kind_field, -ENOENT, "%.64s of %.64s is not read here", kind, version);
+	return KIND_COUNT;
+}
+
+/* Runs of letters and digits with @separators between them: RFC 1123, as the API server enforces.
+ * What is a name here can stand in a comment, a log line or a file name without harm. */
+static bool name_is_valid(const char *name, const char *separators)
+{
+	static const char alphanumeric[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+	for (;;) {
+		size_t run = strspn(name, alphanumeric);
+
+		name += run;
+		if (run == 0 || !*name)
+			return run > 0;
+		name += strspn(name, separators);
+	}
+}
+
+/* NULL when it is absent or empty. */
+static const char *name_read(struct field f, size_t max_bytes, const char *separators)
+{
+	const char *name = field_text(f);
+
+	if (!name || !*name)
+		return NULL;
+	if (strlen(name) > max_bytes)
+		field_refuse(f, -E2BIG, "has %zu bytes, more than %zu", strlen(name), max_bytes);
+	else if (!name_is_valid(name, separators))
+		field_refuse(f, -EINVAL, "\"%.64s\" is not a name (a-z, 0-9, inside also \"%s\")",
+			     name, separators);
+	return field_string(f);
+}
+
+static bool annotation_is_kept(const char *key)
+{
+	static const char prefix[] = "kube-router.io/";
+
+	return strncmp(key, prefix, strlen(prefix)) == 0 ||
+	       strcmp(key, "endpoints.kubernetes.io/last-change-trigger-time") == 0;
+}
+
+static void names_decode(const struct field *meta, bool namespaced, struct object *o)
+{
+	struct field name = field_member(meta, "name");
+
+	if (namespaced) {
+		const char *namespace =
+			name_read(field_member(meta, "namespace"), LABEL_MAX_BYTES, "-");
+
+		o->namespace = namespace ? namespace : "default";
+	}
+	field_require(name);
+	o->name = name_read(name, OBJECT_MAX_NAME, "-.");
+}
+
+static void metadata_decode(const struct field *root, bool namespaced, struct object *o)
+{
+	static const struct map_limits label_limits = { .max_items = OBJECT_MAX_LABELS };
+	static const struct map_limits annotation_limits = {
+		.max_items = OBJECT_MAX_ANNOTATIONS,
+		.max_bytes = OBJECT_MAX_ANNOTATION_BYTES,
+		.keep = annotation_is_kept,
+	};
+	struct field meta = field_member(root, "metadata");
+	struct field deletion = field_member(&meta, "deletionTimestamp");
+
+	names_decode(&meta, namespaced, o);
+	o->uid = field_string(field_member(&meta, "uid"));
+	o->resource_version = field_string(field_member(&meta, "resourceVersion"));
+	o->created = field_time(field_member(&meta, "creationTimestamp"));
+	field_time(deletion);
+	o->deleting = deletion.value;
+	o->labels = field_key_values(field_member(&meta, "labels"), &label_limits);
+	o->annotations = field_key_values(field_member(&meta, "annotations"), &annotation_limits);
+}
+
+static size_t arena_hint(const struct kind *kind, const json_t *root)
+{
+	size_t n = kind->items ? json_array_size(json_object_get(root, kind->items)) : 0;
+
+	if (n > SLICE_MAX_ENDPOINTS)
+		n = 0; /* about to be refused */
+	return kind->size + OBJECT_TEXT_BYTES + n * kind->item_size;
+}
+
+static int object_refuse(const struct object *o, int code, struct error *err)
+{
+	if (!o->name)
+		return error_wrap(err, code, "%s", kind_name(o->kind));
+	return error_wrap(err, code, "%s %s%s%s", kind_name(o->kind), o->namespace,
+			  *o->namespace ? "/" : "", o->name);
+}
+
+int object_decode(const json_t *root, struct object **ret, struct decode_stats *stats,
+		  struct error *err)
+{
+	struct decoder d = { .err = err };
+	struct field document = field_root(&d, root);
+	enum object_kind kind = kind_find(&document);
+	_cleanup_(arena_freep) struct arena *arena = NULL;
+	struct object *o;
+
+	if (kind == KIND_COUNT)
+		return d.error;
+	d.arena = arena = arena_new(arena_hint(&kinds[kind], root));
+	o = arena ? arena_alloc(arena, kinds[kind].size) : NULL;
+	if (decoder_out_of_memory(&d, o))
+		return d.error;
+
+	o->kind = kind;
+	o->namespace = "";
+	metadata_decode(&document, kinds[kind].namespaced, o);
+	if (!d.error)
+		kinds[kind].decode(&document, o);
+	if (d.error)
+		return object_refuse(o, d.error, err);
+
+	if (stats) {
+		stats->unknown_enums += d.stats.unknown_enums;
+		stats->clamped_values += d.stats.clamped_values;
+	}
+	o->arena = TAKE_PTR(arena);
+	*ret = o;
+	return 0;
+}

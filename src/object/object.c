@@ -1,0 +1,65 @@
+#include "object/object.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+
+static const char *const kind_names[KIND_COUNT] = {
+	[KIND_SERVICE] = "Service",
+	[KIND_ENDPOINT_SLICE] = "EndpointSlice",
+	[KIND_POD] = "Pod",
+	[KIND_NODE] = "Node",
+	[KIND_NAMESPACE] = "Namespace",
+	[KIND_NETWORK_POLICY] = "NetworkPolicy",
+};
+
+const char *kind_name(enum object_kind kind)
+{
+	return kind_names[kind];
+}
+
+const char *protocol_name(enum protocol p)
+{
+	switch (p) {
+	case PROTOCOL_UDP:
+		return "UDP";
+	case PROTOCOL_SCTP:
+		return "SCTP";
+	case PROTOCOL_TCP:
+		break;
+	}
+	return "TCP";
+}
+
+static int key_cmp(const void *key, const void *item)
+{
+	const struct key_value *kv = item;
+
+	return strcmp(key, kv->key);
+}
+
+const char *key_values_get(const struct key_values *kv, const char *key)
+{
+	const struct key_value *found = NULL;
+
+	if (kv->n > 0)
+		found = bsearch(key, kv->items, kv->n, sizeof(kv->items[0]), key_cmp);
+	return found ? found->value : NULL;
+}
+
+struct object *object_free(struct object *o)
+{
+	if (o)
+		arena_free(o->arena);
+	return NULL;
+}
+
+int object_cmp(const struct object *a, const struct object *b)
+{
+	int c;
+
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	c = strcmp(a->namespace, b->namespace);
+	return c ? c : strcmp(a->name, b->name);
+}

@@ -8,9 +8,7 @@
 
 #include "base/cleanup.h"
 
-static const struct prefix ipv4_mapped = {
-	{ AF_INET6, { [10] = 0xff, [11] = 0xff } }, 96,
-};
+static const struct prefix ipv4_mapped = { { AF_INET6, { [10] = 0xff, [11] = 0xff } }, 96 };
 
 enum addr_class { UNSPECIFIED, LOOPBACK, LINK_LOCAL, MULTICAST, BROADCAST };
 
@@ -33,7 +31,7 @@ int addr_parse(const char *text, struct addr *ret)
 {
 	struct addr a = { .family = strchr(text, ':') ? AF_INET6 : AF_INET };
 
-	/* inet_pton() takes neither leading zeros nor zones nor anything behind the address. */
+	/* inet_pton() takes no leading zeros in IPv4, no zone, and nothing behind the address. */
 	if (inet_pton(a.family, text, a.bytes) != 1 || prefix_contains(&ipv4_mapped, &a))
 		return -EINVAL;
 	*ret = a;

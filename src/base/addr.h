@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ADDR_TEXT_MAX INET6_ADDRSTRLEN           /* with the final zero */
+#define ADDR_TEXT_MAX INET6_ADDRSTRLEN /* with the final zero */
 #define PREFIX_TEXT_MAX (INET6_ADDRSTRLEN + 4)
 
 struct addr {
@@ -40,7 +40,7 @@ int prefix_parse(const char *text, struct prefix *ret);
 const char *addr_format(const struct addr *a, char text[static ADDR_TEXT_MAX]);
 const char *prefix_format(const struct prefix *p, char text[static PREFIX_TEXT_MAX]);
 
-size_t addr_len_bytes(const struct addr *a); /* 4 or 16 */
+size_t addr_len_bytes(const struct addr *a);              /* 4 or 16 */
 int addr_cmp(const struct addr *a, const struct addr *b); /* by family, then bytes */
 bool addr_equal(const struct addr *a, const struct addr *b);
 

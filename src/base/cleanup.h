@@ -18,23 +18,23 @@
 	})
 
 /* The value of descriptor @fd, which becomes -EBADF. */
-#define TAKE_FD(fd)              \
-	({                       \
-		int *_pp = &(fd);    \
-		int _v = *_pp;   \
-		*_pp = -EBADF;   \
-		_v;              \
+#define TAKE_FD(fd)               \
+	({                        \
+		int *_pp = &(fd); \
+		int _v = *_pp;    \
+		*_pp = -EBADF;    \
+		_v;               \
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* Defines NAMEp(), the scoped release of a `type *` by NAME(). */
-#define DEFINE_CLEANUP(type, name)              \
-	static inline void name##p(type **p)    \
-	{                                       \
-		if (*p)                         \
-			name(*p);               \
-	}                                       \
+#define DEFINE_CLEANUP(type, name)           \
+	static inline void name##p(type **p) \
+	{                                    \
+		if (*p)                      \
+			name(*p);            \
+	}                                    \
 	struct name##_needs_a_semicolon
 
 static inline void freep(void *p)

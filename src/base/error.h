@@ -10,8 +10,8 @@
 #define ERROR_MAX_BYTES 512
 
 struct error {
-	int code;                       /* negative errno, 0 when nothing failed */
-	char message[ERROR_MAX_BYTES];  /* one line, escaped, cut on a UTF-8 boundary */
+	int code;                      /* negative errno, 0 when nothing failed */
+	char message[ERROR_MAX_BYTES]; /* one line, escaped, cut on a UTF-8 boundary */
 };
 
 /* Set @err to @code (negative errno) and the formatted sentence. Returns @code. */

@@ -51,7 +51,8 @@ static size_t utf8_decode(const char *text, uint32_t *ret)
 	size_t form = 0;
 	uint32_t c;
 
-	while (form < ARRAY_SIZE(utf8_forms) && (s[0] & utf8_forms[form].mask) != utf8_forms[form].lead)
+	while (form < ARRAY_SIZE(utf8_forms) &&
+	       (s[0] & utf8_forms[form].mask) != utf8_forms[form].lead)
 		form++;
 	if (form == ARRAY_SIZE(utf8_forms))
 		return 0;

@@ -14,7 +14,7 @@ struct line {
 	char *data;  /* borrowed; always ends with a zero byte */
 	size_t size; /* of @data, with the final zero; at least 1 */
 	size_t len;
-	bool cut;    /* something did not fit */
+	bool cut; /* something did not fit */
 };
 
 /* An empty line in @data. */

@@ -13,12 +13,16 @@
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 struct log_field {
-	const char *key; /* NULL ends a list of fields */
+	const char *key;  /* NULL ends a list of fields */
 	const char *text; /* NULL: the field is @number */
 	int64_t number;
 };
 
-#define log_text(k, v) ((struct log_field){ .key = (k), .text = (v) ? (v) : "" })
+static inline struct log_field log_text(const char *key, const char *text)
+{
+	return (struct log_field){ .key = key, .text = text ? text : "" };
+}
+
 #define log_number(k, v) ((struct log_field){ .key = (k), .number = (int64_t)(v) })
 
 /* Records above @level are dropped. Default: LOG_LEVEL_INFO. */
@@ -28,7 +32,9 @@ enum log_level log_get_level(void);
 /* Write one record to descriptor 2 with one write(2). @fields ends with a field whose key is NULL. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
+/* clang-format off */
 #define log_fields(...) ((const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { .key = NULL } })
+/* clang-format on */
 #define log_error(message, ...) log_write(LOG_LEVEL_ERROR, message, log_fields(__VA_ARGS__))
 #define log_warn(message, ...) log_write(LOG_LEVEL_WARN, message, log_fields(__VA_ARGS__))
 #define log_info(message, ...) log_write(LOG_LEVEL_INFO, message, log_fields(__VA_ARGS__))

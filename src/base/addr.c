@@ -142,7 +142,7 @@ static uint8_t network_mask(uint8_t len, size_t i)
 {
 	if (len >= (i + 1) * 8)
 		return 0xff;
-	return len <= i * 8 ? 0 : (uint8_t)(0xff << (8 - len % 8));
+	return (uint8_t)(len <= i * 8 ? 0 : 0xff << (8 - len % 8));
 }
 
 struct addr_range prefix_range(const struct prefix *p)

@@ -20,15 +20,12 @@ struct kind {
 	bool namespaced;
 	size_t size;
 	void (*decode)(const struct field *root, struct object *o);
-	const char *items; /* the list that makes objects of this kind big; NULL: none */
-	size_t item_size;  /* what one of it takes, about */
 };
 
 static const struct kind kinds[KIND_COUNT] = {
 	[KIND_SERVICE] = { "v1", true, sizeof(struct service), service_decode },
 	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", true, sizeof(struct endpoint_slice),
-				  endpoint_slice_decode, .items = "endpoints",
-				  .item_size = sizeof(struct endpoint) + ENDPOINT_TEXT_BYTES },
+				  endpoint_slice_decode },
 	[KIND_POD] = { "v1", true, sizeof(struct pod), pod_decode },
 	[KIND_NODE] = { "v1", false, sizeof(struct node), node_decode },
 	[KIND_NAMESPACE] = { "v1", false, sizeof(struct namespace_object), namespace_decode },
@@ -43,9 +40,10 @@ static enum object_kind kind_find(const struct field *document)
 	struct field kind_field = field_member(document, "kind");
 	const char *version = field_text(version_field), *kind = field_text(kind_field);
 
-	if (!document->value)
-		field_refuse(*document, -EINVAL, "is empty");
-	if (!field_require(version_field) || !field_require(kind_field) || !version || !kind)
+	field_require(*document);
+	field_require(version_field);
+	field_require(kind_field);
+	if (!version || !kind)
 		return KIND_COUNT;
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		if (strcmp(kind, kind_name((enum object_kind)i)) == 0 &&
@@ -100,8 +98,8 @@ static void names_decode(const struct field *meta, bool namespaced, struct objec
 	struct field name = field_member(meta, "name");
 
 	if (namespaced) {
-		const char *namespace =
-			name_read(field_member(meta, "namespace"), LABEL_MAX_BYTES, "-");
+		const char *namespace = name_read(field_member(meta, "namespace"), LABEL_MAX_BYTES,
+						  "-");
 
 		o->namespace = namespace ? namespace : "default";
 	}
@@ -130,13 +128,15 @@ static void metadata_decode(const struct field *root, bool namespaced, struct ob
 	o->annotations = field_key_values(field_member(&meta, "annotations"), &annotation_limits);
 }
 
-static size_t arena_hint(const struct kind *kind, const json_t *root)
+/* About what the object will take: slices are what a cluster has most of. */
+static size_t arena_hint(enum object_kind kind, const json_t *root)
 {
-	size_t n = kind->items ? json_array_size(json_object_get(root, kind->items)) : 0;
+	size_t hint = kinds[kind].size + OBJECT_TEXT_BYTES;
+	size_t n = json_array_size(json_object_get(root, "endpoints"));
 
-	if (n > SLICE_MAX_ENDPOINTS)
-		n = 0; /* about to be refused */
-	return kind->size + OBJECT_TEXT_BYTES + n * kind->item_size;
+	if (kind == KIND_ENDPOINT_SLICE && n <= SLICE_MAX_ENDPOINTS)
+		hint += n * (sizeof(struct endpoint) + ENDPOINT_TEXT_BYTES);
+	return hint;
 }
 
 static int object_refuse(const struct object *o, int code, struct error *err)
@@ -158,7 +158,7 @@ int object_decode(const json_t *root, struct object **ret, struct decode_stats *
 
 	if (kind == KIND_COUNT)
 		return d.error;
-	d.arena = arena = arena_new(arena_hint(&kinds[kind], root));
+	d.arena = arena = arena_new(arena_hint(kind, root));
 	o = arena ? arena_alloc(arena, kinds[kind].size) : NULL;
 	if (decoder_out_of_memory(&d, o))
 		return d.error;

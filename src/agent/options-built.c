@@ -9,7 +9,7 @@
 #include "base/error.h"
 
 #define NO_POLICY "network policy is not part of this version yet"
-#define IPVS_TIMEOUT                                                                \
+#define IPVS_TIMEOUT                                                                  \
 	"IPVS timeouts do not exist in nftables; connections are tracked by sysctls " \
 	"net.netfilter.nf_conntrack_*_timeout*. Leave the flag out or pass 0s."
 
@@ -68,8 +68,8 @@ static int check_ports(const struct options *o, struct error *err)
 	return 0;
 }
 
-int options_check_built(const struct options *o, void (*notice)(const char *flag, const char *reason),
-			struct error *err)
+int options_check_built(const struct options *o,
+			void (*notice)(const char *flag, const char *reason), struct error *err)
 {
 	int r;
 

@@ -87,8 +87,7 @@ static int check_texts(const struct options *o, struct error *err)
 		return error_set(err, -EDOM, "--metrics-path must begin with /, not \"%s\"",
 				 o->metrics_path);
 	if (!is_empty(o->runtime_endpoint) && strncmp(o->runtime_endpoint, "unix://", 7) != 0)
-		return error_set(err, -EDOM,
-				 "--runtime-endpoint must be a socket such as unix:///run/x.sock, not \"%s\"",
+		return error_set(err, -EDOM, "--runtime-endpoint must be unix://PATH, not \"%s\"",
 				 o->runtime_endpoint);
 	if (strcmp(o->overlay_encap, "ipip") != 0 && strcmp(o->overlay_encap, "fou") != 0)
 		return error_set(err, -EDOM, "--overlay-encap must be ipip or fou, not \"%s\"",
@@ -183,7 +182,7 @@ static int check_cluster_asn(const struct options *o, struct error *err)
 }
 
 /* Not 0, AS_TRANS (23456), the documentation and reserved numbers between, nor the last one. */
-static int check_peer_numbers(const struct options *o, struct error *err)
+static int check_peer_asns(const struct options *o, struct error *err)
 {
 	static const struct number_range usable[] = {
 		{ 1, 23455 },
@@ -191,42 +190,49 @@ static int check_peer_numbers(const struct options *o, struct error *err)
 		{ 64512, 65534 },
 		{ 131072, 4294967294 },
 	};
+	const struct number_list *asns = &o->peer_router_asns;
 
-	for (size_t i = 0; i < o->peer_router_asns.n; i++)
-		if (!in_ranges(o->peer_router_asns.items[i], usable, ARRAY_SIZE(usable)))
+	for (size_t i = 0; i < asns->n; i++)
+		if (!in_ranges(asns->items[i], usable, ARRAY_SIZE(usable)))
 			return error_set(err, -EDOM,
-					 "--peer-router-asns must be AS numbers that a peer can "
-					 "have (1-23455, 23457-63999, 64512-65534, "
-					 "131072-4294967294), not %" PRIu32,
-					 o->peer_router_asns.items[i]);
-	for (size_t i = 0; i < o->peer_router_ports.n; i++)
-		if (o->peer_router_ports.items[i] < 1 || o->peer_router_ports.items[i] > 65535)
-			return error_set(err, -EDOM,
-					 "--peer-router-ports must be from 1 to 65535, not %" PRIu32,
-					 o->peer_router_ports.items[i]);
+					 "--peer-router-asns must be from 1-23455, 23457-63999, "
+					 "64512-65534 or 131072-4294967294, not %" PRIu32,
+					 asns->items[i]);
+	return 0;
+}
+
+static int check_peer_ports(const struct options *o, struct error *err)
+{
+	const struct number_list *ports = &o->peer_router_ports;
+
+	for (size_t i = 0; i < ports->n; i++)
+		if (ports->items[i] < 1 || ports->items[i] > UINT16_MAX)
+			return error_set(
+				err, -EDOM,
+				"--peer-router-ports must be from 1 to 65535, not %" PRIu32,
+				ports->items[i]);
 	return 0;
 }
 
 static int check_peer_counts(const struct options *o, struct error *err)
 {
-	size_t n = o->peer_router_ips.n;
-	const struct {
+	const struct list {
 		const char *flag;
 		size_t n;
-		bool optional;
+		bool may_lack;
 	} lists[] = {
 		{ "peer-router-asns", o->peer_router_asns.n, false },
 		{ "peer-router-ports", o->peer_router_ports.n, true },
 		{ "peer-router-passwords", o->peer_router_passwords.n, true },
 	};
+	size_t n = o->peer_router_ips.n;
 
-	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-		if (lists[i].n != n && !(lists[i].optional && lists[i].n == 0))
+	for (const struct list *l = lists; l < lists + ARRAY_SIZE(lists); l++)
+		if (l->n != n && !(l->may_lack && l->n == 0))
 			return error_set(err, -EDOM,
-					 "--%s must have %s for each of --peer-router-ips: %zu, not %zu",
-					 lists[i].flag,
-					 lists[i].optional ? "nothing, or one item" : "one item", n,
-					 lists[i].n);
+					 "--%s must have one item for each of --peer-router-ips: "
+					 "%zu%s, not %zu",
+					 l->flag, n, l->may_lack ? " or none" : "", l->n);
 	return 0;
 }
 
@@ -255,9 +261,9 @@ static int check_passwords(const struct options *o, struct error *err)
 int options_check(const struct options *o, struct error *err)
 {
 	static int (*const rules[])(const struct options *o, struct error *err) = {
-		check_stray,	   check_ranges,       check_texts,	  check_node_ports,
-		check_prefixes,	   check_cluster_asn,  check_peer_numbers, check_peer_counts,
-		check_passwords,
+		check_stray,       check_ranges,      check_texts,     check_node_ports,
+		check_prefixes,    check_cluster_asn, check_peer_asns, check_peer_ports,
+		check_peer_counts, check_passwords,
 	};
 	int r = 0;
 

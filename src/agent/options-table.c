@@ -8,6 +8,7 @@
 
 #define FIELD(field_) (((struct options *)0)->field_)
 
+/* clang-format off */
 /* The type of the field says what kind of value the flag takes. */
 #define FLAG(name_, field_, preset_)                               \
 	.name = (name_), .preset = (preset_),                      \
@@ -25,13 +26,12 @@
 			 struct addr_list: FLAG_ADDR_LIST,         \
 			 struct number_list: FLAG_NUMBER_LIST)
 
-/* clang-format off */
 const struct flag flags[] = {
 	{ .heading = "General",
 	  FLAG("manifests", manifests, NULL), .word = "DIR", .ours = true,
 	  .help = "directory of YAML or JSON manifests to follow" },
 	{ FLAG("run-dir", run_dir, "/run/kube-nft"), .word = "DIR", .ours = true,
-	  .help = "where the lock file lives" },
+	  .help = "no effect, nothing is kept on disk" },
 	{ FLAG("kubeconfig", kubeconfig, NULL), .word = "FILE",
 	  .help = "API server access; not in this version" },
 	{ FLAG("master", master, NULL), .word = "URL",

@@ -48,16 +48,16 @@ static int parse_decimal(const char *text, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
-#define DEFINE_PARSE_NUMBER(name, type, max)                             \
-	static int name(void *field, const char *text)                   \
-	{                                                                \
-		uint64_t value;                                          \
-		int r = parse_decimal(text, (max), &value);              \
-                                                                         \
-		if (r == 0)                                              \
-			*(type *)field = (type)value;                    \
-		return r;                                                \
-	}                                                                \
+#define DEFINE_PARSE_NUMBER(name, type, max)                \
+	static int name(void *field, const char *text)      \
+	{                                                   \
+		uint64_t value;                             \
+		int r = parse_decimal(text, (max), &value); \
+                                                            \
+		if (r == 0)                                 \
+			*(type *)field = (type)value;       \
+		return r;                                   \
+	}                                                   \
 	struct name##_needs_a_semicolon
 
 DEFINE_PARSE_NUMBER(parse_u8, uint8_t, UINT8_MAX);
@@ -171,9 +171,9 @@ static int parse_port_range(void *field, const char *text)
 }
 
 /* Put @item behind the others of @list. 0 or -ENOMEM. */
-#define LIST_ADD(list, item)                                              \
-	(ARRAY_RESERVE((list)->items, (list)->n, (list)->capacity) < 0 ?  \
-		 -ENOMEM :                                                \
+#define LIST_ADD(list, item)                                             \
+	(ARRAY_RESERVE((list)->items, (list)->n, (list)->capacity) < 0 ? \
+		 -ENOMEM :                                               \
 		 ((list)->items[(list)->n++] = (item), 0))
 
 static int parse_text_item(void *field, const char *text)
@@ -253,8 +253,8 @@ static const struct kind {
 	[FLAG_U8] = { "N", "a whole number from 0 to 255", false, parse_u8, NULL },
 	[FLAG_U16] = { "N", "a whole number from 0 to 65535", false, parse_u16, NULL },
 	[FLAG_U32] = { "N", "a whole number from 0 to 4294967295", false, parse_u32, NULL },
-	[FLAG_DURATION] = { "DURATION", "a duration of 0 or more, such as 300ms, 90s or 1h30m", false,
-			    parse_duration, NULL },
+	[FLAG_DURATION] = { "DURATION", "a duration of 0 or more, such as 300ms, 90s or 1h30m",
+			    false, parse_duration, NULL },
 	[FLAG_TEXT] = { "TEXT", "a text", false, parse_text, release_text },
 	[FLAG_PORT_RANGE] = { "FIRST-LAST", "two ports such as 30000-32767", false,
 			      parse_port_range, NULL },

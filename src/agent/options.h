@@ -47,14 +47,14 @@ struct port_range {
 /* One field for every flag, named as the flag, durations in milliseconds. */
 struct options {
 	/* general */
-	char *manifests;            /* --manifests, ours: the directory; NULL: none */
-	char *run_dir;              /* --run-dir, ours: lock file; default /run/kube-nft */
+	char *manifests; /* --manifests, ours: the directory; NULL: none */
+	char *run_dir;   /* --run-dir, ours: nothing uses it yet; default /run/kube-nft */
 	char *kubeconfig, *master, *hostname_override;
 	bool run_router, run_firewall, run_service_proxy, run_loadbalancer;
 	bool enable_ipv4, enable_ipv6;
 	uint64_t cache_sync_timeout_ms;
 	bool cleanup_config;
-	unsigned verbosity;         /* -v */
+	unsigned verbosity; /* -v */
 	bool version, help;
 	bool enable_pprof;
 	/* health, metrics */
@@ -92,7 +92,8 @@ struct options {
 	uint64_t bgp_holdtime_ms;
 	bool bgp_graceful_restart;
 	uint64_t bgp_graceful_restart_time_ms, bgp_graceful_restart_deferral_time_ms;
-	bool advertise_cluster_ip, advertise_external_ip, advertise_loadbalancer_ip, advertise_pod_cidr;
+	bool advertise_cluster_ip, advertise_external_ip, advertise_loadbalancer_ip;
+	bool advertise_pod_cidr;
 	struct addr_list peer_router_ips;
 	struct number_list peer_router_asns, peer_router_ports;
 	struct text_list peer_router_passwords; /* secrets: never printed */
@@ -108,8 +109,9 @@ struct options {
 	bool loadbalancer_default_class;
 	uint64_t loadbalancer_sync_period_ms;
 
-	uint64_t given[2];  /* bit set: rows of the flag table that the command line named */
-	const char *stray;  /* borrowed from argv: its first argument that is no flag; else NULL */
+	uint64_t given[2]; /* bit set: rows of the flag table that the command line named */
+	const char *stray; /* borrowed from argv: its first argument that is no flag, which
+	                    * options_parse() refuses; else NULL */
 };
 
 /* Nothing set; ready for options_parse() and for options_free(). */
@@ -132,8 +134,8 @@ bool options_nothing_enabled(const struct options *o);
 /* Refuse what is asked for and not built yet, and say how to go on. Not called for --help, --version
  * or commands. -EOPNOTSUPP with a sentence. @notice is told of defaults that would need it but do
  * no harm (health port). */
-int options_check_built(const struct options *o, void (*notice)(const char *flag, const char *reason),
-			struct error *err);
+int options_check_built(const struct options *o,
+			void (*notice)(const char *flag, const char *reason), struct error *err);
 
 /* The node's name: --hostname-override, else NODE_NAME, else the host name. Into @ret (malloc). */
 int options_node_name(const struct options *o, char **ret, struct error *err);

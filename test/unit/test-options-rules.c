@@ -103,17 +103,20 @@ static void test_ranges_need_their_family(void **state)
 	static const struct row rows[] = {
 		{ { "--enable-ipv4=false", "--enable-ipv6" },
 		  "--service-cluster-ip-range has 10.96.0.0/12 by default, but --enable-ipv4 is" },
-		{ { "--enable-ipv4=false", "--enable-ipv6", "--service-cluster-ip-range=fd00::/108" },
+		{ { "--enable-ipv4=false", "--enable-ipv6",
+		    "--service-cluster-ip-range=fd00::/108" },
 		  NULL },
 		{ { "--enable-ipv4=false" }, "must not both be false" },
-		{ { "--enable-ipv4=false", "--enable-ipv6", "--service-cluster-ip-range=10.0.0.0/8" },
+		{ { "--enable-ipv4=false", "--enable-ipv6",
+		    "--service-cluster-ip-range=10.0.0.0/8" },
 		  "has 10.0.0.0/8, but --enable-ipv4 is false" },
 		{ { "--service-cluster-ip-range=10.0.0.0/16,fd00::/108" },
 		  "has fd00::/108, but --enable-ipv6 is false" },
 		{ { "--service-cluster-ip-range=10.0.0.0/16,fd00::/108", "--enable-ipv6" }, NULL },
 		{ { "--service-external-ip-range=fd00::/108" },
 		  "--service-external-ip-range has fd00::/108" },
-		{ { "--loadbalancer-ip-range=fd00::/108" }, "--loadbalancer-ip-range has fd00::/108" },
+		{ { "--loadbalancer-ip-range=fd00::/108" },
+		  "--loadbalancer-ip-range has fd00::/108" },
 		{ { "--excluded-cidrs=fd00::/108" }, NULL },
 		{ { "--service-cluster-ip-range=" }, "one range or two, not 0" },
 		{ { "--service-cluster-ip-range=10.0.0.0/8,11.0.0.0/8",
@@ -136,7 +139,7 @@ static void test_peers_must_fit_together(void **state)
 		{ { PEER, ASN, "--peer-router-ports=179,180" }, "--peer-router-ports must have" },
 		{ { PEER, ASN, "--peer-router-ports=0" }, "from 1 to 65535, not 0" },
 		{ { PEER, ASN, "--peer-router-ports=65536" }, "from 1 to 65535, not 65536" },
-		{ { PEER, ASN, "--peer-router-passwords=,cHc=" }, "nothing, or one item" },
+		{ { PEER, ASN, "--peer-router-passwords=,cHc=" }, "1 or none, not 2" },
 		{ { PEER, "--peer-router-asns=0" }, "not 0" },
 		{ { PEER, "--peer-router-asns=23455" }, NULL },
 		{ { PEER, "--peer-router-asns=23456" }, "not 23456" },
@@ -265,7 +268,8 @@ static void test_default_health_port_is_only_noticed(void **state)
 	struct options_fixture *t = *state;
 
 	notices = 0;
-	assert_int_equal(PARSE(t, "--manifests=x", "--run-router=false", "--run-firewall=false"), 0);
+	assert_int_equal(PARSE(t, "--manifests=x", "--run-router=false", "--run-firewall=false"),
+			 0);
 	assert_int_equal(options_check_built(&t->o, count_notice, &t->err), 0);
 	assert_int_equal(notices, 1);
 	assert_int_equal(PARSE(t, "--manifests=x", "--run-router=false", "--run-firewall=false",

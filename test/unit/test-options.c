@@ -174,8 +174,9 @@ static void test_values_joined_or_apart(void **state)
 
 static void test_letters(void **state)
 {
-	static const char *const two[][3] = { { "-v", "2" }, { "-v=2" },   { "-v2" },
-					      { "--v=2" },   { "--v", "2" } };
+	static const char *const two[][3] = {
+		{ "-v", "2" }, { "-v=2" }, { "-v2" }, { "--v=2" }, { "--v", "2" }
+	};
 	struct options_fixture *t = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(two); i++) {
@@ -219,18 +220,44 @@ static void test_durations_as_go_reads_them(void **state)
 		const char *text;
 		uint64_t ms;
 	} good[] = {
-		{ "0", 0 },	  { "0s", 0 },		{ "300ms", 300 },
-		{ "5s", 5000 },	  { "1m", 60000 },	{ "2h22m", 8520000 },
-		{ "1.5h", 5400000 }, { "1h2m3s", 3723000 }, { ".5s", 500 },
-		{ "1.s", 1000 },  { "+5s", 5000 },	{ "1ns", 1 },
-		{ "1000us", 1 },  { "1001us", 2 },	{ "2000\u00b5s", 2 },
-		{ "2000\u03bcs", 2 }, { "1s1s", 2000 }, { "9223372036854775807ns", 9223372036855 },
+		{ "0", 0 },
+		{ "0s", 0 },
+		{ "300ms", 300 },
+		{ "5s", 5000 },
+		{ "1m", 60000 },
+		{ "2h22m", 8520000 },
+		{ "1.5h", 5400000 },
+		{ "1h2m3s", 3723000 },
+		{ ".5s", 500 },
+		{ "1.s", 1000 },
+		{ "+5s", 5000 },
+		{ "1ns", 1 },
+		{ "1000us", 1 },
+		{ "1001us", 2 },
+		{ "2000\u00b5s", 2 },
+		{ "2000\u03bcs", 2 },
+		{ "1s1s", 2000 },
+		{ "9223372036854775807ns", 9223372036855 },
 		{ "2562047h", 9223369200000 },
 	};
 	static const char *const bad[] = {
-		"",	"5",   "-5s", "-0s", "s",     ".s",		    "1x",
-		"1 s",	"5s ", "1d",  "+",   "1.2.3s", "9223372036854775808ns", "2562048h",
-		"99999999999999999999s", "1sm", "0x1s",
+		"",
+		"5",
+		"-5s",
+		"-0s",
+		"s",
+		".s",
+		"1x",
+		"1 s",
+		"5s ",
+		"1d",
+		"+",
+		"1.2.3s",
+		"9223372036854775808ns",
+		"2562048h",
+		"99999999999999999999s",
+		"1sm",
+		"0x1s",
 	};
 	struct options_fixture *t = *state;
 
@@ -308,11 +335,11 @@ static void test_lists_replace_their_default(void **state)
 static void test_list_items_that_are_refused(void **state)
 {
 	static const char *const bad[] = {
-		"--peer-router-ips=10.0.0.1,",	    "--peer-router-ips=10.0.0",
-		"--peer-router-ips=10.0.0.1/32",    "--peer-router-ips=router",
-		"--excluded-cidrs=10.0.0.0",	    "--excluded-cidrs=10.0.0.0/33",
-		"--excluded-cidrs=\"10.0.0.0/8",    "--loadbalancer-ip-range=,",
-		"--peer-router-asns=65000;65001",   "--peer-router-ports=bgp",
+		"--peer-router-ips=10.0.0.1,",       "--peer-router-ips=10.0.0",
+		"--peer-router-ips=10.0.0.1/32",     "--peer-router-ips=router",
+		"--excluded-cidrs=10.0.0.0",         "--excluded-cidrs=10.0.0.0/33",
+		"--excluded-cidrs=\"10.0.0.0/8",     "--loadbalancer-ip-range=,",
+		"--peer-router-asns=65000;65001",    "--peer-router-ports=bgp",
 		"--service-cluster-ip-range=::/129",
 	};
 	struct options_fixture *t = *state;
@@ -415,8 +442,8 @@ static void test_H1_each_failed_allocation_is_told(void **state)
 
 		fail_alloc_at(n);
 		r = PARSE(t, "--manifests=a", "--manifests=b", "--peer-router-ips=10.0.0.1",
-			  "--peer-router-asns=65001", "--peer-router-passwords=cHc=",
-			  "--service-node-port-range=1:2");
+			  "--peer-router-asns=65001",
+			  "--peer-router-passwords=cHc=", "--service-node-port-range=1:2");
 		if (r == 0)
 			r = options_node_name(&t->o, &name, &t->err);
 		if (!fail_alloc_end()) {

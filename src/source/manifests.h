@@ -3,8 +3,9 @@
  *
  * Reads *.yaml, *.yml and *.json of the directory itself (no subdirectories, no hidden files),
  * several documents to a file, `List` kinds unfolded. Edits, renames and deletions are followed by
- * inotify; a file is read when its writer closed it or it was moved in. A document that can't be
- * read is reported with file and line and keeps its last good version; the rest of its file goes on.
+ * inotify; a file is read when its writer closed it or it was moved or linked in. A document that
+ * can't be read is reported with file and line and keeps its last good version; the rest of its file
+ * goes on.
  * When two files define one object, the file whose name sorts first wins; the loser is reported once.
  */
 #ifndef KUBE_NFT_SOURCE_MANIFESTS_H
@@ -30,7 +31,8 @@ struct source_events {
 	/* The object is now @o, which the receiver owns from here on. 0 or a negative errno. */
 	int (*apply)(struct object *o, void *userdata);
 	/* The object is gone. */
-	void (*remove)(enum object_kind kind, const char *namespace, const char *name, void *userdata);
+	void (*remove)(enum object_kind kind, const char *namespace, const char *name,
+		       void *userdata);
 	/* Something is wrong with the input and somebody should look. One sentence. */
 	void (*report)(const char *where, const char *problem, void *userdata);
 	void *userdata;
@@ -40,8 +42,8 @@ struct source_events {
  * -ENOENT, -ENOTDIR, -EACCES for the directory itself; bad files are only reported. */
 int manifests_open(const char *path, const struct source_events *events, struct manifests **ret,
 		   struct error *err);
-/* Follow changes from the loop. The directory may be deleted and come back: its objects stay as they
- * were until it is there again, and the operator is told. */
+/* Follow changes from @loop, which must outlive @m. The directory may be deleted and come back: its
+ * objects stay as they were until it is there again, and the operator is told. */
 int manifests_follow(struct manifests *m, struct loop *loop, struct error *err);
 /* Read every file again and tell the differences (SIGHUP, overflow of the inotify queue). */
 int manifests_rescan(struct manifests *m, struct error *err);

@@ -13,8 +13,8 @@
 struct service_entry {
 	const char *namespace; /* both point into @key */
 	const char *name;
-	bool defined;          /* the Service itself is in the store */
-	bool changed;          /* listed in services.changed */
+	bool defined;                         /* the Service itself is in the store */
+	bool changed;                         /* listed in services.changed */
 	const struct endpoint_slice **slices; /* borrowed, sorted by name */
 	size_t n_slices, slices_capacity;
 	char key[];

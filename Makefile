@@ -62,7 +62,7 @@ LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,--cflags $(LIBRARIES))
 LIBRARY_LIBS   = $(call once,LIBRARY_LIBS,--libs $(LIBRARIES))
 
 # -Wa,-I. is for .incbin: templates are embedded by their path from here.
-COMPILE = $(CC) -std=gnu17 -D_GNU_SOURCE= -Isrc -I. -Wa,-I. -DKUBE_NFT_VERSION='"$(VERSION)"' $(WARNINGS) \
+COMPILE = $(CC) -std=gnu17 -D_GNU_SOURCE= -DHASH_NONFATAL_OOM=1 -Isrc -I. -Wa,-I. -DKUBE_NFT_VERSION='"$(VERSION)"' $(WARNINGS) \
 	$(CPPFLAGS) $(CFLAGS) $(HARDENING) $(INSTRUMENT) $(LIBRARY_CFLAGS)
 LINK    = $(CC) -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack $(CFLAGS) $(INSTRUMENT) $(LDFLAGS)
 
@@ -85,7 +85,7 @@ $(PROGRAM): $(BUILD)/$(MAIN:.c=.o) $(ARCHIVE)
 
 $(ARCHIVE): $(OBJECTS)
 	$(call quiet,AR,$@)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) qcs $@ $^
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	$(call quiet,CC,$<)
@@ -185,7 +185,7 @@ lint-tidy: $(ALL_C:%=$(BUILD)/tidy/%)
 
 $(BUILD)/tidy/%: % .clang-tidy $(HEADERS)
 	$(call quiet,TIDY,$<)
-	$(Q)mkdir -p $(@D) && clang-tidy --quiet $< -- -std=gnu17 -Isrc -I. -DKUBE_NFT_VERSION='""' \
+	$(Q)mkdir -p $(@D) && clang-tidy --quiet $< -- -std=gnu17 -D_GNU_SOURCE= -DHASH_NONFATAL_OOM=1 -Isrc -I. -DKUBE_NFT_VERSION='""' \
 		$(LIBRARY_CFLAGS) 2>$@.log || { cat $@.log; exit 1; }
 	@touch $@
 

@@ -167,6 +167,8 @@ static void block_drop(struct ruleset *rs, struct block *b, struct transaction *
 	for (size_t i = 0; i < b->n; i++)
 		uses_drop(&rs->uses, &b->elements[i], tx);
 	rs->n_owned -= block_count_owned(b);
+	if (tx)
+		transaction_keep(tx, TAKE_PTR(b->arena));
 	block_free(b);
 }
 

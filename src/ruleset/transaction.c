@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/array.h"
 
 static void transaction_note(struct transaction *tx, const struct element *e, bool add)
@@ -35,6 +36,16 @@ void transaction_need_chain(struct transaction *tx, const struct dispatch *d)
 	if (tx->error < 0)
 		return;
 	tx->chains[tx->n_chains++] = *d;
+}
+
+void transaction_keep(struct transaction *tx, struct arena *comments)
+{
+	if (tx->error == 0)
+		tx->error = ARRAY_RESERVE(tx->comments, tx->n_comments, tx->cap_comments);
+	if (tx->error == 0)
+		tx->comments[tx->n_comments++] = comments;
+	else
+		arena_free(comments); /* a transaction with an error is never sent */
 }
 
 int dispatch_cmp(const struct dispatch *a, const struct dispatch *b)
@@ -138,6 +149,8 @@ bool transaction_is_empty(const struct transaction *tx)
 
 void transaction_reset(struct transaction *tx)
 {
+	while (tx->n_comments > 0)
+		arena_free(tx->comments[--tx->n_comments]);
 	tx->n_changes = 0;
 	tx->n_chains = 0;
 	tx->error = 0;
@@ -145,7 +158,9 @@ void transaction_reset(struct transaction *tx)
 
 void transaction_free(struct transaction *tx)
 {
+	transaction_reset(tx);
 	free(tx->changes);
 	free(tx->chains);
+	free(tx->comments);
 	*tx = (struct transaction){ 0 };
 }

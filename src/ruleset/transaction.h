@@ -13,6 +13,8 @@
 #include "base/cleanup.h"
 #include "ruleset/element.h"
 
+struct arena;
+
 /* A dispatch chain, "lb-3" of one family. */
 struct dispatch {
 	uint8_t family;
@@ -25,18 +27,23 @@ struct change {
 	bool add;
 };
 
-/* The comments of additions stay with the ruleset's blocks, valid until these change. */
+/* The comments of additions are the ruleset's blocks' own. A block that is replaced while the transaction
+ * is being made leaves its comments here, so that they live as long as what points at them. */
 struct transaction {
 	struct change *changes;
 	size_t n_changes, cap_changes;
 	struct dispatch *chains; /* that the additions go to; made first where they are missing */
 	size_t n_chains, cap_chains;
+	struct arena **comments; /* owned */
+	size_t n_comments, cap_comments;
 	int error; /* sticks: 0 or -ENOMEM */
 };
 
 void transaction_add(struct transaction *tx, const struct element *e);
 void transaction_delete(struct transaction *tx, const struct element *e);
 void transaction_need_chain(struct transaction *tx, const struct dispatch *d);
+/* Take @comments, freed when the transaction is reset. */
+void transaction_keep(struct transaction *tx, struct arena *comments);
 /* Sort by set, family and key, keep the net effect. 0 or the error that stuck. */
 int transaction_settle(struct transaction *tx);
 bool transaction_is_empty(const struct transaction *tx);

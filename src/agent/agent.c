@@ -1,0 +1,203 @@
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "agent/lock.h"
+#include "agent/node.h"
+#include "agent/options.h"
+#include "agent/sync.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "kernel/events.h"
+#include "kernel/links.h"
+#include "kernel/tables.h"
+#include "proxy/proxy.h"
+#include "source/manifests.h"
+#include "store/store.h"
+
+struct agent {
+	const struct options *options;
+	int lock_fd;
+	struct loop *loop;
+	struct node_state node;
+	struct tables *tables;
+	struct events *events;
+	struct links *links;
+	struct sync sync;
+};
+
+static void on_objects_changed(void *userdata)
+{
+	struct agent *a = userdata;
+
+	if (a->sync.deferred)
+		(void)sync_request(&a->sync);
+}
+
+static int on_stop(int signal, void *userdata)
+{
+	struct agent *a = userdata;
+
+	log_info("stopping, the ruleset stays", log_number("signal", signal));
+	loop_exit(a->loop, 0);
+	return 0;
+}
+
+static int on_reload(int signal, void *userdata)
+{
+	struct agent *a = userdata;
+	struct error err = { 0 };
+
+	(void)signal;
+	log_info("reading the manifests again and comparing the tables");
+	if (manifests_rescan(a->node.manifests, &err) < 0)
+		log_error("manifests can't be read", log_text("error", err.message));
+	return sync_request_compare(&a->sync);
+}
+
+static int on_nftables_event(int fd, uint32_t epoll_events, void *userdata)
+{
+	struct agent *a = userdata;
+	struct error err = { 0 };
+	bool ours;
+
+	(void)fd;
+	(void)epoll_events;
+	if (events_read(a->events, &ours, &err) < 0) {
+		log_error("nftables notifications can't be read", log_text("error", err.message));
+		ours = true;
+	}
+	return ours ? sync_request_compare(&a->sync) : 0;
+}
+
+static int agent_read_links(struct agent *a, struct error *err)
+{
+	_cleanup_free_ struct addr *addrs = NULL;
+	size_t n;
+	int r = links_addrs(&addrs, &n, err);
+
+	if (r < 0)
+		return r;
+	r = proxy_set_local_addrs(a->node.proxy, a->node.store, addrs, n);
+	return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
+static int on_links_event(int fd, uint32_t epoll_events, void *userdata)
+{
+	struct agent *a = userdata;
+	struct error err = { 0 };
+
+	(void)fd;
+	(void)epoll_events;
+	links_drain(a->links);
+	if (agent_read_links(a, &err) < 0)
+		log_error("the host's addresses can't be read", log_text("error", err.message));
+	return sync_request(&a->sync);
+}
+
+static int agent_open_kernel(struct agent *a, struct error *err)
+{
+	const struct options *o = a->options;
+	int r = tables_open(o->enable_ipv4, o->enable_ipv6, &a->tables, err);
+
+	if (r == -EPERM)
+		return error_set(err, r, "nftables: permission denied: kube-nft needs the capability "
+					 "NET_ADMIN (root, setpriv or the container's securityContext)");
+	if (r == 0)
+		r = links_open(&a->links, err);
+	return r;
+}
+
+static int agent_open_signals(struct agent *a, struct error *err)
+{
+	int r = loop_add_signal(a->loop, SIGTERM, on_stop, a, err);
+
+	if (r == 0)
+		r = loop_add_signal(a->loop, SIGINT, on_stop, a, err);
+	if (r == 0)
+		r = loop_add_signal(a->loop, SIGHUP, on_reload, a, err);
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		r = error_errno(err, errno, "ignore SIGPIPE");
+	return r;
+}
+
+/* The first sync comes before the notifications: our own first commit may be large, and nobody is to
+ * be told of it. What a stranger did between the two is found by comparing once more. */
+static int agent_first_sync(struct agent *a, struct error *err)
+{
+	int r = node_load(&a->node, a->options, err);
+
+	if (r == 0)
+		r = agent_read_links(a, err);
+	if (r == 0)
+		r = sync_now(&a->sync, err);
+	if (r == 0)
+		r = events_open(tables_port(a->tables), &a->events, err);
+	return r;
+}
+
+static int agent_follow(struct agent *a, struct error *err)
+{
+	int r = loop_add_fd(a->loop, events_fd(a->events), EPOLLIN, on_nftables_event, a, NULL, err);
+
+	if (r == 0)
+		r = loop_add_fd(a->loop, links_fd(a->links), EPOLLIN, on_links_event, a, NULL, err);
+	if (r == 0)
+		r = manifests_follow(a->node.manifests, a->loop, err);
+	return r;
+}
+
+static int agent_start(struct agent *a, struct error *err)
+{
+	const struct options *o = a->options;
+	int r = lock_take(&a->lock_fd, err);
+
+	if (r == 0)
+		r = loop_new(&a->loop, err);
+	if (r == 0)
+		r = agent_open_signals(a, err);
+	if (r == 0)
+		r = node_open(&a->node, o, err);
+	if (r == 0)
+		r = agent_open_kernel(a, err);
+	if (r == 0)
+		r = sync_open(&a->sync, a->loop, &a->node, a->tables, o->ipvs_sync_period_ms, err);
+	if (r == 0)
+		r = agent_first_sync(a, err);
+	if (r == 0)
+		r = agent_follow(a, err);
+	return r;
+}
+
+static void agent_stop(struct agent *a)
+{
+	node_close(&a->node);
+	sync_close(&a->sync);
+	links_close(a->links);
+	events_close(a->events);
+	tables_close(a->tables);
+	loop_free(a->loop);
+	closep(&a->lock_fd);
+}
+
+int agent_run(const struct options *o, struct error *err)
+{
+	struct agent a = { .options = o, .lock_fd = -EBADF };
+	int r;
+
+	a.node.changed = on_objects_changed;
+	a.node.userdata = &a;
+	r = agent_start(&a, err);
+	if (r == 0) {
+		log_info("following", log_text("node", a.node.name),
+			 log_text("manifests", o->manifests));
+		r = loop_run(a.loop);
+		if (r < 0)
+			error_errno(err, -r, "event loop");
+	}
+	agent_stop(&a);
+	return r;
+}

@@ -1,0 +1,98 @@
+#include "agent/node.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/options.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "proxy/proxy.h"
+#include "ruleset/ruleset.h"
+#include "source/manifests.h"
+#include "store/store.h"
+
+static int node_apply(struct object *o, void *userdata)
+{
+	struct node_state *n = userdata;
+	int r = store_apply(n->store, o);
+
+	if (r == 0 && n->changed)
+		n->changed(n->userdata);
+	return r;
+}
+
+static void node_remove(enum object_kind kind, const char *namespace, const char *name, void *userdata)
+{
+	struct node_state *n = userdata;
+
+	store_remove(n->store, kind, namespace, name);
+	if (n->changed)
+		n->changed(n->userdata);
+}
+
+static void manifests_report(const char *where, const char *problem, void *userdata)
+{
+	(void)userdata;
+	log_warn("manifest refused", log_text("where", where), log_text("problem", problem));
+}
+
+static void proxy_report(const char *object, const char *problem, void *userdata)
+{
+	(void)userdata;
+	log_warn("service degraded", log_text("object", object), log_text("problem", problem));
+}
+
+static int node_open_proxy(struct node_state *n, const struct options *o)
+{
+	const struct proxy_config config = {
+		.node = n->name,
+		.ipv4 = o->enable_ipv4,
+		.ipv6 = o->enable_ipv6,
+		.masquerade_all = o->masquerade_all,
+		.node_port_all = o->nodeport_bindon_all_ip,
+		.strict_addresses = o->strict_external_ip_validation,
+		.cluster_ranges = o->service_cluster_ip_range.items,
+		.n_cluster_ranges = o->service_cluster_ip_range.n,
+		.external_ranges = o->service_external_ip_range.items,
+		.n_external_ranges = o->service_external_ip_range.n,
+		.load_balancer_ranges = o->loadbalancer_ip_range.items,
+		.n_load_balancer_ranges = o->loadbalancer_ip_range.n,
+	};
+
+	return proxy_new(&config, proxy_report, NULL, &n->proxy);
+}
+
+int node_open(struct node_state *n, const struct options *o, struct error *err)
+{
+	int r = options_node_name(o, &n->name, err);
+
+	if (r < 0)
+		return r;
+	r = store_new(&n->store);
+	if (r == 0)
+		r = ruleset_new(&n->ruleset);
+	if (r == 0)
+		r = node_open_proxy(n, o);
+	return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
+int node_load(struct node_state *n, const struct options *o, struct error *err)
+{
+	const struct source_events events = {
+		.apply = node_apply,
+		.remove = node_remove,
+		.report = manifests_report,
+		.userdata = n,
+	};
+
+	return manifests_open(o->manifests, &events, &n->manifests, err);
+}
+
+void node_close(struct node_state *n)
+{
+	n->manifests = manifests_free(n->manifests);
+	n->proxy = proxy_free(n->proxy);
+	n->ruleset = ruleset_free(n->ruleset);
+	n->store = store_free(n->store);
+	free(TAKE_PTR(n->name));
+}

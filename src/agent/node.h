@@ -1,0 +1,28 @@
+/* node.h - what both the agent and `render` hold: the store, the models and the ruleset of one node. */
+#ifndef KUBE_NFT_AGENT_NODE_H
+#define KUBE_NFT_AGENT_NODE_H
+
+#include "base/cleanup.h"
+
+struct error;
+struct manifests;
+struct options;
+
+struct node_state {
+	char *name; /* of the Node object */
+	struct store *store;
+	struct proxy *proxy;
+	struct ruleset *ruleset;
+	struct manifests *manifests;
+	void (*changed)(void *userdata); /* an object came, changed or went; may be NULL */
+	void *userdata;
+};
+
+/* Fill @n for the node that @o names; @o must outlive it. Reports of the models and of the manifests are
+ * logged. */
+int node_open(struct node_state *n, const struct options *o, struct error *err);
+/* Read the manifests directory. */
+int node_load(struct node_state *n, const struct options *o, struct error *err);
+void node_close(struct node_state *n);
+
+#endif

@@ -1,0 +1,216 @@
+#include "agent/sync.h"
+
+#include <errno.h>
+
+#include "agent/node.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "kernel/tables.h"
+#include "proxy/proxy.h"
+#include "ruleset/ruleset.h"
+
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS 30000
+#define SWEEP_DELAY_MS 1000
+/* How many objects one sync sets aside before it gives up for this time. */
+#define QUARANTINE_MAX 100
+
+static bool chain_used(const struct dispatch *d, void *userdata)
+{
+	const struct sync *s = userdata;
+
+	return ruleset_uses_chain(s->node->ruleset, d);
+}
+
+static void log_synced(const struct sync *s, const char *message, const char *why,
+		       const struct commit *c, uint64_t started_us)
+{
+	log_info(message, log_text("why", why),
+		 log_number("services", proxy_stats(s->node->proxy).services),
+		 log_number("elements", ruleset_count(s->node->ruleset)),
+		 log_number("added", c->added), log_number("deleted", c->deleted),
+		 log_number("bytes", c->bytes),
+		 log_number("us", monotonic_us() - started_us));
+}
+
+/* Read the tables back, send what is missing. */
+static int sync_compare(struct sync *s, struct commit *c, struct error *err)
+{
+	static const char *const messages[] = {
+		[TABLES_EQUAL] = "tables are as wanted",
+		[TABLES_ADOPTED] = "tables adopted",
+		[TABLES_REPLACED] = "tables replaced",
+	};
+	static const char *const repairs[] = {
+		[TABLES_EQUAL] = "tables are as wanted",
+		[TABLES_ADOPTED] = "foreign change repaired",
+		[TABLES_REPLACED] = "foreign change repaired",
+	};
+	_cleanup_transaction_ struct transaction whole = { 0 };
+	uint64_t started_us = monotonic_us();
+	enum tables_state state;
+	const char *why;
+	int r;
+
+	r = ruleset_whole(s->node->ruleset, &whole);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	r = tables_reconcile(s->tables, &whole, &state, &why, c, err);
+	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && !c->culprit) {
+		log_warn("tables can't be compared, replacing them", log_text("error", err->message));
+		state = TABLES_REPLACED;
+		r = tables_replace(s->tables, &whole, c, err);
+	}
+	if (r < 0 && c->culprit) { /* it points into @whole */
+		const char *owner = ruleset_owner(s->node->ruleset, c->culprit);
+
+		if (!owner)
+			return r;
+		log_error("object set aside: the kernel refused it", log_text("object", owner),
+			  log_text("error", err->message));
+		return ruleset_replace(s->node->ruleset, owner, NULL, NULL, NULL) < 0 ? r : -EAGAIN;
+	}
+	if (r == 0)
+		log_synced(s, s->first ? messages[state] : repairs[state], why, c, started_us);
+	return r;
+}
+
+static int sync_compare_until_accepted(struct sync *s, struct commit *c, struct error *err)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < QUARANTINE_MAX; i++)
+		r = sync_compare(s, c, err);
+	return r;
+}
+
+static int sync_difference(struct sync *s, struct commit *c, struct error *err)
+{
+	uint64_t started_us = monotonic_us();
+	int r = transaction_settle(&s->tx);
+
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	if (transaction_is_empty(&s->tx))
+		return 0;
+	r = tables_commit(s->tables, &s->tx, c, err);
+	if (r == 0)
+		log_synced(s, "synced", "objects changed", c, started_us);
+	return r;
+}
+
+/* What the store says -> ruleset -> kernel. After any failure the kernel is not trusted to hold what we
+ * think, and the next attempt reads it back. */
+static int sync_once(struct sync *s, struct error *err)
+{
+	struct commit c = { 0 };
+	int r;
+
+	transaction_reset(&s->tx);
+	r = proxy_sync(s->node->proxy, s->node->store, s->node->ruleset,
+		       s->compare ? NULL : &s->tx, NULL, err);
+	if (r == 0 && !s->compare)
+		r = sync_difference(s, &c, err);
+	if (r == 0 && !s->compare)
+		return 0;
+	if (r < 0 && !s->compare) {
+		log_warn("commit failed, reading the tables back", log_text("error", err->message));
+		s->compare = true;
+		r = proxy_sync(s->node->proxy, s->node->store, s->node->ruleset, NULL, NULL, err);
+	}
+	if (r == 0)
+		r = sync_compare_until_accepted(s, &c, err);
+	if (r == 0)
+		s->compare = false;
+	return r;
+}
+
+int sync_now(struct sync *s, struct error *err)
+{
+	int r = sync_once(s, err);
+
+	if (r < 0) {
+		s->compare = true;
+		return error_wrap(err, r, "sync");
+	}
+	s->first = false;
+	s->retry_ms = 0;
+	if (tables_has_chains(s->tables))
+		r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
+	return r < 0 ? error_set(err, r, "arm a timer") : 0;
+}
+
+static int on_sync(void *userdata)
+{
+	struct sync *s = userdata;
+	struct error err = { 0 };
+
+	if (sync_now(s, &err) == 0)
+		return 0;
+	s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_FIRST_MS;
+	if (s->retry_ms > RETRY_MAX_MS)
+		s->retry_ms = RETRY_MAX_MS;
+	log_error("sync failed, keeping the previous ruleset", log_text("error", err.message),
+		  log_number("retry_ms", s->retry_ms));
+	return loop_timer_arm(s->retry, s->retry_ms);
+}
+
+static int on_sweep(void *userdata)
+{
+	struct sync *s = userdata;
+	struct error err = { 0 };
+
+	if (s->compare || tables_sweep(s->tables, chain_used, s, &err) == 0)
+		return 0;
+	log_warn("unused chains are left", log_text("error", err.message));
+	return sync_request_compare(s);
+}
+
+static int on_period(void *userdata)
+{
+	struct sync *s = userdata;
+	int r = loop_timer_arm(s->period, s->period_ms);
+
+	return r < 0 ? r : sync_request_compare(s);
+}
+
+int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct tables *tables,
+	      uint64_t period_ms, struct error *err)
+{
+	int r;
+
+	*s = (struct sync){
+		.node = node,
+		.tables = tables,
+		.period_ms = period_ms,
+		.compare = true,
+		.first = true,
+	};
+	r = loop_add_deferred(loop, on_sync, s, &s->deferred, err);
+	if (r == 0)
+		r = loop_add_timer(loop, on_sync, s, &s->retry, err);
+	if (r == 0)
+		r = loop_add_timer(loop, on_sweep, s, &s->sweep, err);
+	if (r == 0)
+		r = loop_add_timer(loop, on_period, s, &s->period, err);
+	if (r == 0)
+		r = loop_timer_arm(s->period, period_ms);
+	return r;
+}
+
+void sync_close(struct sync *s)
+{
+	transaction_free(&s->tx);
+}
+
+int sync_request(struct sync *s)
+{
+	return loop_defer(s->deferred);
+}
+
+int sync_request_compare(struct sync *s)
+{
+	s->compare = true;
+	return sync_request(s);
+}

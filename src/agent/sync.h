@@ -1,0 +1,42 @@
+/* sync.h - bringing the kernel's tables to what the store says: when, how, and what if it fails. */
+#ifndef KUBE_NFT_AGENT_SYNC_H
+#define KUBE_NFT_AGENT_SYNC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ruleset/transaction.h"
+
+struct error;
+struct loop;
+struct loop_source;
+struct node_state;
+struct tables;
+
+struct sync {
+	struct node_state *node;
+	struct tables *tables;
+	struct loop_source *deferred; /* the sync itself, behind all input */
+	struct loop_source *retry;    /* after a failure */
+	struct loop_source *sweep;    /* of chains without use */
+	struct loop_source *period;   /* compare with the kernel though nothing happened */
+	uint64_t period_ms;
+	uint64_t retry_ms;
+	bool compare; /* the kernel's tables may be other than we think: read them back */
+	bool first;   /* nothing was committed yet */
+	struct transaction tx;
+};
+
+/* Wire the timers. @s must stay where it is. */
+int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct tables *tables,
+	      uint64_t period_ms, struct error *err);
+void sync_close(struct sync *s);
+
+/* Something changed: sync when the input is drained. */
+int sync_request(struct sync *s);
+/* The kernel's tables may have been changed by somebody else. */
+int sync_request_compare(struct sync *s);
+/* Sync now. The start does this once, and fails when it fails. */
+int sync_now(struct sync *s, struct error *err);
+
+#endif

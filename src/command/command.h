@@ -1,0 +1,16 @@
+/* command.h - the operator's commands: `kube-nft COMMAND [flags]`. */
+#ifndef KUBE_NFT_COMMAND_COMMAND_H
+#define KUBE_NFT_COMMAND_COMMAND_H
+
+struct options;
+
+/* A process's exit status. */
+typedef int (*command_fn)(const struct options *o);
+
+/* The command of that name, or NULL. */
+command_fn command_find(const char *name);
+
+/* kube-nft render: the whole ruleset of the node as nft text, to standard output. */
+int command_render(const struct options *o);
+
+#endif

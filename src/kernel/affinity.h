@@ -1,0 +1,24 @@
+/* affinity.h - the affinity map, which the packets fill: kept over a replacement of the table, and
+ * rid of endpoints that are gone. */
+#ifndef KUBE_NFT_KERNEL_AFFINITY_H
+#define KUBE_NFT_KERNEL_AFFINITY_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct error;
+struct netlink;
+struct transaction;
+
+/* Append the elements of table @table as they are, to be sent again by batch_raw_elements(). A table
+ * without the map has none. */
+int affinity_read(struct netlink *nl, uint8_t family, const char *table, struct buf *ret,
+		  struct error *err);
+
+/* Delete the bindings to what @tx (settled) took away: frontends without affinity, and endpoints that
+ * their frontend has no more. Does nothing when @tx took nothing of the kind. */
+int affinity_purge(struct netlink *nl, uint8_t family, const char *table,
+		   const struct transaction *tx, struct error *err);
+
+#endif

@@ -1,0 +1,328 @@
+#include "kernel/batch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "base/error.h"
+#include "kernel/element-codec.h"
+#include "kernel/netlink.h"
+#include "ruleset/transaction.h"
+
+/* A margin that holds the headers and the largest single element. */
+#define ELEMENTS_FULL_BYTES (BATCH_MESSAGE_BYTES - 1024)
+
+static uint8_t nfproto(uint8_t family)
+{
+	return family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+}
+
+static void *batch_reserve(struct batch *b)
+{
+	return b->error < 0 ? NULL : buf_reserve(&b->buf, BATCH_MESSAGE_BYTES + 4096);
+}
+
+/* NULL when memory is short: then nothing is written from here on. */
+static struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint8_t family, uint16_t flags)
+{
+	void *room = batch_reserve(b);
+
+	if (!room) {
+		b->error = -ENOMEM;
+		return NULL;
+	}
+	return nftnl_nlmsg_build_hdr(room, type, nfproto(family), flags, b->sequence++);
+}
+
+static void batch_take(struct batch *b, const struct nlmsghdr *nlh)
+{
+	buf_advance(&b->buf, nlh->nlmsg_len);
+}
+
+static void batch_frame(struct batch *b, uint16_t type, uint32_t generation)
+{
+	void *room = batch_reserve(b);
+	struct nlmsghdr *nlh;
+	struct nfgenmsg *nfg;
+
+	if (!room) {
+		b->error = -ENOMEM;
+		return;
+	}
+	nlh = mnl_nlmsg_put_header(room);
+	nlh->nlmsg_type = type;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	nlh->nlmsg_seq = b->sequence++;
+	nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	nfg->nfgen_family = AF_UNSPEC;
+	nfg->version = NFNETLINK_V0;
+	nfg->res_id = htons(NFNL_SUBSYS_NFTABLES);
+	if (generation)
+		mnl_attr_put_u32(nlh, NFNL_BATCH_GENID, htonl(generation));
+	batch_take(b, nlh);
+}
+
+void batch_begin(struct batch *b, const char *table, uint32_t generation)
+{
+	b->table = table;
+	batch_frame(b, NFNL_MSG_BATCH_BEGIN, generation);
+}
+
+void batch_end(struct batch *b)
+{
+	batch_frame(b, NFNL_MSG_BATCH_END, 0);
+}
+
+void batch_add_table(struct batch *b, uint8_t family, const char *comment)
+{
+	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWTABLE, family, NLM_F_CREATE);
+	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
+
+	if (!nlh || !udata) {
+		b->error = -ENOMEM;
+	} else {
+		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
+		if (comment) {
+			nftnl_udata_put_strz(udata, NFTNL_UDATA_TABLE_COMMENT, comment);
+			mnl_attr_put(nlh, NFTA_TABLE_USERDATA, nftnl_udata_buf_len(udata),
+				     nftnl_udata_buf_data(udata));
+		}
+		batch_take(b, nlh);
+	}
+	if (udata)
+		nftnl_udata_buf_free(udata);
+}
+
+void batch_delete_table(struct batch *b, uint8_t family)
+{
+	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_DELTABLE, family, 0);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
+	batch_take(b, nlh);
+}
+
+void batch_add_set(struct batch *b, struct nftnl_set *set)
+{
+	uint8_t family = (uint8_t)nftnl_set_get_u32(set, NFTNL_SET_FAMILY);
+	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWSET,
+					     family == NFPROTO_IPV4 ? AF_INET : AF_INET6,
+					     NLM_F_CREATE | NLM_F_EXCL);
+
+	if (!nlh)
+		return;
+	nftnl_set_set_str(set, NFTNL_SET_TABLE, b->table);
+	nftnl_set_set_u32(set, NFTNL_SET_ID, b->sequence);
+	nftnl_set_nlmsg_build_payload(nlh, set);
+	batch_take(b, nlh);
+}
+
+void batch_add_chain(struct batch *b, uint8_t family, struct nftnl_chain *chain)
+{
+	struct nlmsghdr *nlh =
+		batch_message(b, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE | NLM_F_EXCL);
+
+	if (!nlh)
+		return;
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, b->table);
+	nftnl_chain_nlmsg_build_payload(nlh, chain);
+	batch_take(b, nlh);
+}
+
+static void batch_chain_name(struct batch *b, uint16_t type, uint16_t flags, uint8_t family,
+			     const char *name)
+{
+	struct nlmsghdr *nlh = batch_message(b, type, family, flags);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, b->table);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, name);
+	batch_take(b, nlh);
+}
+
+void batch_add_chain_name(struct batch *b, uint8_t family, const char *name)
+{
+	batch_chain_name(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, family, name);
+}
+
+void batch_delete_chain(struct batch *b, uint8_t family, const char *name)
+{
+	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_DELRULE, family, 0);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, b->table);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
+	batch_take(b, nlh);
+	batch_chain_name(b, NFT_MSG_DELCHAIN, 0, family, name);
+}
+
+void batch_add_rule(struct batch *b, struct nftnl_rule *rule)
+{
+	uint8_t family = (uint8_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
+	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWRULE,
+					     family == NFPROTO_IPV4 ? AF_INET : AF_INET6,
+					     NLM_F_CREATE | NLM_F_APPEND);
+
+	if (!nlh)
+		return;
+	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, b->table);
+	nftnl_rule_nlmsg_build_payload(nlh, rule);
+	batch_take(b, nlh);
+}
+
+static struct nlmsghdr *elements_begin(struct batch *b, uint8_t family, const char *set, bool add,
+				       struct nlattr **ret_list)
+{
+	struct nlmsghdr *nlh = batch_message(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, family,
+					     add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+
+	if (!nlh)
+		return NULL;
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, b->table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	*ret_list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
+	return nlh;
+}
+
+static void batch_note_part(struct batch *b, size_t first_change)
+{
+	if (ARRAY_RESERVE(b->parts, b->n_parts, b->cap_parts) < 0) {
+		b->error = -ENOMEM;
+		return;
+	}
+	b->parts[b->n_parts++] = (struct batch_part){ b->sequence, first_change };
+}
+
+/* One message from @changes[@i] on; returns the index behind it. */
+static size_t batch_changes_message(struct batch *b, const struct change *changes, size_t n,
+				    size_t i, size_t per_message)
+{
+	const struct element *first = &changes[i].element;
+	bool add = changes[i].add;
+	struct nlattr *list;
+	struct nlmsghdr *nlh;
+	size_t count = 0;
+
+	batch_note_part(b, i);
+	nlh = elements_begin(b, first->family, set_name(first->set), add, &list);
+	if (!nlh)
+		return n;
+	for (; i < n && nlh->nlmsg_len < ELEMENTS_FULL_BYTES; i++) {
+		const struct element *e = &changes[i].element;
+
+		if (changes[i].add != add)
+			continue;
+		if (e->set != first->set || e->family != first->family ||
+		    (per_message && count == per_message))
+			break;
+		element_put(nlh, e, add);
+		count++;
+	}
+	mnl_attr_nest_end(nlh, list);
+	batch_take(b, nlh);
+	return i;
+}
+
+void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,
+		   size_t per_message)
+{
+	size_t i = 0;
+
+	while (i < n && b->error == 0) {
+		if (changes[i].add == add)
+			i = batch_changes_message(b, changes, n, i, per_message);
+		else
+			i++;
+	}
+}
+
+void batch_raw_elements(struct batch *b, uint8_t family, const char *set, const struct buf *elements)
+{
+	size_t done = 0;
+
+	while (done < elements->len && b->error == 0) {
+		struct nlattr *list;
+		struct nlmsghdr *nlh = elements_begin(b, family, set, true, &list);
+
+		if (!nlh)
+			return;
+		while (done < elements->len && nlh->nlmsg_len < ELEMENTS_FULL_BYTES) {
+			const struct nlattr *e = (const void *)(elements->data + done);
+
+			mnl_attr_put(nlh, NFTA_LIST_ELEM | NLA_F_NESTED, mnl_attr_get_payload_len(e),
+				     mnl_attr_get_payload(e));
+			done += (size_t)MNL_ALIGN(mnl_attr_get_len(e));
+		}
+		mnl_attr_nest_end(nlh, list);
+		batch_take(b, nlh);
+	}
+}
+
+/* Number the messages anew from where the socket is, and let the first one behind the frame answer. */
+static int batch_number(struct batch *b, struct netlink *nl, uint32_t *ret_ack)
+{
+	uint32_t first = netlink_sequence(nl, b->sequence);
+	struct nlmsghdr *nlh = (struct nlmsghdr *)(void *)b->buf.data;
+	int left = (int)b->buf.len, i = 0;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left), i++) {
+		nlh->nlmsg_seq += first;
+		if (i == 1)
+			nlh->nlmsg_flags |= NLM_F_ACK;
+	}
+	b->first_sequence = first;
+	*ret_ack = first + 1;
+	return i > 2 ? 0 : -EINVAL;
+}
+
+static size_t batch_change_at(const struct batch *b, uint32_t sequence)
+{
+	for (size_t i = 0; i < b->n_parts; i++)
+		if (b->parts[i].sequence + b->first_sequence == sequence)
+			return b->parts[i].first_change;
+	return SIZE_MAX;
+}
+
+int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct error *err)
+{
+	uint32_t ack, failed = 0;
+	int r;
+
+	if (b->error < 0 || buf_error(&b->buf) < 0)
+		return error_set(err, -ENOMEM, "nftables transaction: out of memory");
+	r = batch_number(b, nl, &ack);
+	if (r < 0)
+		return error_set(err, r, "nftables transaction without content");
+
+	r = netlink_commit(nl, b->buf.data, b->buf.len, ack, &failed, err);
+	if (r < 0 && ret_change)
+		*ret_change = batch_change_at(b, failed);
+	return r;
+}
+
+size_t batch_size(const struct batch *b)
+{
+	return b->buf.len;
+}
+
+void batch_free(struct batch *b)
+{
+	buf_free(&b->buf);
+	free(b->parts);
+	*b = (struct batch){ 0 };
+}

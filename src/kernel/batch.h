@@ -1,0 +1,72 @@
+/* batch.h - one nftables transaction as netlink messages.
+ *
+ * Everything between batch_begin() and batch_end() is committed together or not at all. The messages
+ * are written one behind the other into one buffer, which netlink_commit() sends in one piece.
+ */
+#ifndef KUBE_NFT_KERNEL_BATCH_H
+#define KUBE_NFT_KERNEL_BATCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+
+struct change;
+struct error;
+struct netlink;
+struct nftnl_chain;
+struct nftnl_rule;
+struct nftnl_set;
+struct nlmsghdr;
+
+/* One more than fits: NFTA_SET_ELEM_LIST_ELEMENTS is an attribute, whose length has 16 bits. */
+#define BATCH_MESSAGE_BYTES 65536
+
+/* Where the elements of an element message come from, to name the one at fault. */
+struct batch_part {
+	uint32_t sequence;
+	size_t first_change;
+};
+
+struct batch {
+	struct buf buf;
+	const char *table;
+	uint32_t sequence;       /* of the next message */
+	uint32_t first_sequence; /* of the begin message */
+	struct batch_part *parts;
+	size_t n_parts, cap_parts;
+	int error;               /* sticks: 0 or -ENOMEM */
+};
+
+/* A batch for tables of the name @table. With @generation not 0 the kernel refuses it (-ERESTART) when
+ * its generation is another one. */
+void batch_begin(struct batch *b, const char *table, uint32_t generation);
+void batch_add_table(struct batch *b, uint8_t family, const char *comment);
+/* The table must be there. Deletes all that is in it. */
+void batch_delete_table(struct batch *b, uint8_t family);
+void batch_add_set(struct batch *b, struct nftnl_set *set);
+void batch_add_chain(struct batch *b, uint8_t family, struct nftnl_chain *chain);
+/* A regular chain. */
+void batch_add_chain_name(struct batch *b, uint8_t family, const char *name);
+/* With its rules. */
+void batch_delete_chain(struct batch *b, uint8_t family, const char *name);
+void batch_add_rule(struct batch *b, struct nftnl_rule *rule);
+/* The @n changes that are additions (or, with @add false, deletions) as element messages with at most
+ * @per_message elements (0: as many as fit). They are sorted by set and family. */
+void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,
+		   size_t per_message);
+/* Elements in the form in which the kernel dumped them. */
+void batch_raw_elements(struct batch *b, uint8_t family, const char *set, const struct buf *elements);
+void batch_end(struct batch *b);
+
+/* Send it. As netlink_commit(); @ret_change (may be NULL): the first change of the message at fault, or
+ * SIZE_MAX when it was no element message. */
+int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct error *err);
+size_t batch_size(const struct batch *b);
+void batch_free(struct batch *b);
+
+#define _cleanup_batch_ _cleanup_(batch_free)
+
+#endif

@@ -1,0 +1,161 @@
+#include "kernel/dump.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+#include "base/array.h"
+#include "base/error.h"
+#include "kernel/element-codec.h"
+#include "kernel/netlink.h"
+
+int dump_new(struct dump *ret)
+{
+	*ret = (struct dump){ .arena = arena_new(4096) };
+	return ret->arena ? 0 : -ENOMEM;
+}
+
+void dump_free(struct dump *d)
+{
+	free(d->elements);
+	arena_free(d->arena);
+	*d = (struct dump){ 0 };
+}
+
+struct walk {
+	dump_attr_fn fn;
+	void *userdata;
+	int error;
+};
+
+static int walk_element(const struct nlattr *attr, void *userdata)
+{
+	struct walk *w = userdata;
+
+	w->error = w->fn(attr, w->userdata);
+	return w->error < 0 ? MNL_CB_ERROR : MNL_CB_OK;
+}
+
+static int walk_list(const struct nlattr *attr, void *userdata)
+{
+	if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
+		return MNL_CB_OK;
+	return mnl_attr_parse_nested(attr, walk_element, userdata);
+}
+
+static int walk_message(const struct nlmsghdr *nlh, void *userdata)
+{
+	struct walk *w = userdata;
+
+	mnl_attr_parse(nlh, sizeof(struct nfgenmsg), walk_list, w);
+	return w->error;
+}
+
+int dump_attrs(struct netlink *nl, uint8_t family, const char *table, const char *set,
+	       dump_attr_fn fn, void *userdata, struct error *err)
+{
+	char request[512] __attribute__((aligned(8)));
+	struct walk w = { .fn = fn, .userdata = userdata };
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(
+		request, NFT_MSG_GETSETELEM, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6,
+		NLM_F_DUMP, 0);
+
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
+	return netlink_dump(nl, nlh, walk_message, &w, err);
+}
+
+struct set_walk {
+	struct dump *d;
+	enum set_id set;
+	uint8_t family;
+	size_t strange;
+	size_t n_ends, cap_ends;
+	struct element *ends; /* interval ends, to be joined with their starts */
+};
+
+static int set_walk_element(const struct nlattr *attr, void *userdata)
+{
+	struct set_walk *w = userdata;
+	struct dump *d = w->d;
+	struct element e;
+	int r = element_get(attr, w->set, w->family, d->arena, &e);
+
+	if (r < 0)
+		return r;
+	if (r == ELEMENT_READ_OTHER) {
+		w->strange++;
+		return 0;
+	}
+	if (r == ELEMENT_READ_END) {
+		if (ARRAY_RESERVE(w->ends, w->n_ends, w->cap_ends) < 0)
+			return -ENOMEM;
+		w->ends[w->n_ends++] = e;
+		return 0;
+	}
+	if (ARRAY_RESERVE(d->elements, d->n, d->capacity) < 0)
+		return -ENOMEM;
+	d->elements[d->n++] = e;
+	return 0;
+}
+
+static int element_cmp_qsort(const void *a, const void *b)
+{
+	return element_cmp(a, b);
+}
+
+static void addr_before(const struct element *end, uint8_t ret[static 16])
+{
+	size_t i = end->family == AF_INET ? 4 : 16;
+
+	memcpy(ret, end->addr, sizeof(end->addr));
+	while (i > 0 && ret[i - 1]-- == 0)
+		i--;
+}
+
+/* Starts and ends come apart. Sorted, the first end behind a start is its own; an end without a start
+ * (nft marks the space before the first interval by one) belongs to nothing. */
+static void intervals_join(struct set_walk *w, size_t first)
+{
+	struct element *starts = w->d->elements + first;
+	size_t n = w->d->n - first, j = 0;
+
+	qsort(starts, n, sizeof(*starts), element_cmp_qsort);
+	qsort(w->ends, w->n_ends, sizeof(*w->ends), element_cmp_qsort);
+	for (size_t i = 0; i < n; i++) {
+		while (j < w->n_ends && memcmp(w->ends[j].addr, starts[i].addr, 16) <= 0)
+			j++;
+		if (j < w->n_ends)
+			addr_before(&w->ends[j], starts[i].other);
+		else
+			memset(starts[i].other, 0xff, starts[i].family == AF_INET ? 4 : 16);
+	}
+}
+
+int dump_set(struct dump *d, struct netlink *nl, uint8_t family, const char *table, enum set_id set,
+	     size_t *ret_strange, struct error *err)
+{
+	struct set_walk w = { .d = d, .set = set, .family = family };
+	size_t first = d->n;
+	int r;
+
+	r = dump_attrs(nl, family, table, set_name(set), set_walk_element, &w, err);
+	if (r == 0 && set_layout(set)->interval)
+		intervals_join(&w, first);
+	*ret_strange += w.strange;
+	free(w.ends);
+	return r;
+}
+
+void dump_settle(struct dump *d)
+{
+	qsort(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
+}

@@ -1,0 +1,292 @@
+#include "kernel/element-codec.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <string.h>
+
+#include "base/addr.h"
+#include "base/arena.h"
+
+#define KEY_MAX_BYTES 64
+#define WORD_BYTES 4 /* a concatenation's fields begin on these */
+
+struct key {
+	uint8_t bytes[KEY_MAX_BYTES];
+	uint16_t len;
+};
+
+static uint16_t addr_bytes(uint8_t family)
+{
+	return family == AF_INET ? 4 : 16;
+}
+
+static void key_put(struct key *k, const void *value, uint16_t len)
+{
+	memcpy(k->bytes + k->len, value, len);
+	k->len = (uint16_t)(k->len + (len + WORD_BYTES - 1) / WORD_BYTES * WORD_BYTES);
+}
+
+static void key_put_port(struct key *k, uint16_t port)
+{
+	uint16_t big_endian = htons(port);
+
+	key_put(k, &big_endian, sizeof(big_endian));
+}
+
+static void element_key(const struct element *e, struct key *ret)
+{
+	const struct set_layout *layout = set_layout(e->set);
+	uint16_t len = addr_bytes(e->family);
+
+	*ret = (struct key){ 0 };
+	if (layout->client)
+		key_put(ret, e->other, len);
+	key_put(ret, e->addr, len);
+	if (layout->pair)
+		key_put(ret, e->other, len);
+	if (layout->frontend) {
+		key_put(ret, &e->protocol, sizeof(e->protocol));
+		key_put_port(ret, e->port);
+	}
+	if (layout->slot)
+		key_put(ret, &e->slot, sizeof(e->slot));
+}
+
+static void put_value(struct nlmsghdr *nlh, uint16_t type, const struct key *k)
+{
+	struct nlattr *nest = mnl_attr_nest_start(nlh, type);
+
+	mnl_attr_put(nlh, NFTA_DATA_VALUE, k->len, k->bytes);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+static void put_verdict(struct nlmsghdr *nlh, const struct element *e)
+{
+	struct nlattr *data = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_DATA);
+	struct nlattr *verdict = mnl_attr_nest_start(nlh, NFTA_DATA_VERDICT);
+	char chain[CHAIN_NAME_MAX_BYTES];
+
+	if (verdict_chain_name(e->verdict, e->number, chain)) {
+		mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+		mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, chain);
+	} else {
+		mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE,
+				 htonl(e->verdict == VERDICT_DROP ? NF_DROP : NF_ACCEPT));
+	}
+	mnl_attr_nest_end(nlh, verdict);
+	mnl_attr_nest_end(nlh, data);
+}
+
+static void put_target(struct nlmsghdr *nlh, const struct element *e)
+{
+	struct key data = { 0 };
+
+	key_put(&data, e->other, addr_bytes(e->family));
+	key_put_port(&data, e->target_port);
+	put_value(nlh, NFTA_SET_ELEM_DATA, &data);
+}
+
+/* nft's own form: a record of type, length and the text with its zero. */
+static void put_comment(struct nlmsghdr *nlh, const char *comment)
+{
+	uint8_t record[2 + COMMENT_MAX_BYTES + 1];
+	size_t size = strlen(comment) + 1;
+
+	record[0] = NFTNL_UDATA_SET_ELEM_COMMENT;
+	record[1] = (uint8_t)size;
+	memcpy(record + 2, comment, size);
+	mnl_attr_put(nlh, NFTA_SET_ELEM_USERDATA, 2 + size, record);
+}
+
+static void put_interval_end(struct nlmsghdr *nlh, const struct element *e)
+{
+	struct addr last = { .family = e->family }, behind;
+	struct key k = { 0 };
+	struct nlattr *nest;
+
+	memcpy(last.bytes, e->other, sizeof(last.bytes));
+	if (!addr_next(&last, &behind))
+		return; /* up to the end of the address space */
+	key_put(&k, behind.bytes, addr_bytes(e->family));
+	nest = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
+	mnl_attr_put_u32(nlh, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+	put_value(nlh, NFTA_SET_ELEM_KEY, &k);
+	mnl_attr_nest_end(nlh, nest);
+}
+
+void element_put(struct nlmsghdr *nlh, const struct element *e, bool add)
+{
+	const struct set_layout *layout = set_layout(e->set);
+	struct nlattr *nest = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
+	struct key k;
+
+	element_key(e, &k);
+	put_value(nlh, NFTA_SET_ELEM_KEY, &k);
+	if (add && layout->verdict)
+		put_verdict(nlh, e);
+	if (add && layout->target)
+		put_target(nlh, e);
+	if (add && e->comment)
+		put_comment(nlh, e->comment);
+	mnl_attr_nest_end(nlh, nest);
+	if (layout->interval)
+		put_interval_end(nlh, e);
+}
+
+struct attrs {
+	const struct nlattr *at[NFTA_SET_ELEM_MAX + 1];
+};
+
+/* Attributes that we have no name for are left out: a newer kernel may send some. */
+static int attrs_note(const struct nlattr *attr, void *userdata)
+{
+	struct attrs *attrs = userdata;
+	uint16_t type = mnl_attr_get_type(attr);
+
+	if (type <= NFTA_SET_ELEM_MAX)
+		attrs->at[type] = attr;
+	return MNL_CB_OK;
+}
+
+static const void *value_get(const struct nlattr *nest, uint16_t type, uint16_t *ret_len)
+{
+	struct attrs in = { 0 };
+
+	if (!nest)
+		return NULL;
+	mnl_attr_parse_nested(nest, attrs_note, &in);
+	if (!in.at[type])
+		return NULL;
+	*ret_len = mnl_attr_get_payload_len(in.at[type]);
+	return mnl_attr_get_payload(in.at[type]);
+}
+
+struct reader {
+	const uint8_t *at;
+	uint16_t left;
+	bool short_of; /* the value was too short for what was read */
+};
+
+static void reader_take(struct reader *r, void *ret, uint16_t len)
+{
+	uint16_t padded = (uint16_t)((len + WORD_BYTES - 1) / WORD_BYTES * WORD_BYTES);
+
+	if (r->left < len) {
+		r->short_of = true;
+		return;
+	}
+	memcpy(ret, r->at, len);
+	padded = padded > r->left ? r->left : padded;
+	r->at += padded;
+	r->left = (uint16_t)(r->left - padded);
+}
+
+static bool key_get(const struct nlattr *attr, struct element *e)
+{
+	const struct set_layout *layout = set_layout(e->set);
+	uint16_t len = addr_bytes(e->family), port = 0;
+	struct reader r = { 0 };
+
+	r.at = value_get(attr, NFTA_DATA_VALUE, &r.left);
+	if (!r.at)
+		return false;
+	if (layout->client)
+		reader_take(&r, e->other, len);
+	reader_take(&r, e->addr, len);
+	if (layout->pair)
+		reader_take(&r, e->other, len);
+	if (layout->frontend) {
+		reader_take(&r, &e->protocol, sizeof(e->protocol));
+		reader_take(&r, &port, sizeof(port));
+		e->port = ntohs(port);
+	}
+	if (layout->slot)
+		reader_take(&r, &e->slot, sizeof(e->slot));
+	return !r.short_of && r.left == 0;
+}
+
+static bool verdict_get(const struct nlattr *data, struct element *e)
+{
+	struct attrs in = { 0 }, v = { 0 };
+	uint32_t code;
+
+	if (!data)
+		return false;
+	mnl_attr_parse_nested(data, attrs_note, &in);
+	if (!in.at[NFTA_DATA_VERDICT])
+		return false;
+	mnl_attr_parse_nested(in.at[NFTA_DATA_VERDICT], attrs_note, &v);
+	if (!v.at[NFTA_VERDICT_CODE])
+		return false;
+	code = ntohl(mnl_attr_get_u32(v.at[NFTA_VERDICT_CODE]));
+	if (code == NF_DROP)
+		e->verdict = VERDICT_DROP;
+	else if (code == NF_ACCEPT)
+		e->verdict = VERDICT_ACCEPT;
+	else if (code == (uint32_t)NFT_GOTO && v.at[NFTA_VERDICT_CHAIN])
+		e->verdict = (uint8_t)verdict_by_chain_name(
+			mnl_attr_get_str(v.at[NFTA_VERDICT_CHAIN]), &e->number);
+	return true; /* a verdict of somebody else stays VERDICT_NONE, which equals none of ours */
+}
+
+static bool target_get(const struct nlattr *data, struct element *e)
+{
+	struct reader r = { 0 };
+	uint16_t port = 0;
+
+	r.at = value_get(data, NFTA_DATA_VALUE, &r.left);
+	if (!r.at)
+		return false;
+	reader_take(&r, e->other, addr_bytes(e->family));
+	reader_take(&r, &port, sizeof(port));
+	e->target_port = ntohs(port);
+	return !r.short_of;
+}
+
+static int comment_get(const struct nlattr *udata, struct arena *arena, struct element *e)
+{
+	const uint8_t *record = mnl_attr_get_payload(udata);
+	uint16_t len = mnl_attr_get_payload_len(udata);
+
+	if (len < 3 || record[0] != NFTNL_UDATA_SET_ELEM_COMMENT || record[1] > len - 2)
+		return 0;
+	e->comment = arena_strndup(arena, (const char *)record + 2, record[1]);
+	return e->comment ? 0 : -ENOMEM;
+}
+
+int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, struct arena *arena,
+		struct element *ret)
+{
+	const struct set_layout *layout = set_layout(set);
+	struct element e = { .set = (uint8_t)set, .family = family };
+	struct attrs in = { 0 };
+	uint32_t flags = 0;
+
+	mnl_attr_parse_nested(attr, attrs_note, &in);
+	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e))
+		return ELEMENT_READ_OTHER;
+	if (in.at[NFTA_SET_ELEM_FLAGS])
+		flags = ntohl(mnl_attr_get_u32(in.at[NFTA_SET_ELEM_FLAGS]));
+	if ((layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
+	    (layout->target && !layout->client && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))
+		return ELEMENT_READ_OTHER;
+	if (arena && in.at[NFTA_SET_ELEM_USERDATA] &&
+	    comment_get(in.at[NFTA_SET_ELEM_USERDATA], arena, &e) < 0)
+		return -ENOMEM;
+
+	*ret = e;
+	return flags & NFT_SET_ELEM_INTERVAL_END ? ELEMENT_READ_END : ELEMENT_READ;
+}
+
+bool element_get_target(const struct nlattr *attr, uint8_t family, struct element *ret)
+{
+	struct attrs in = { 0 };
+
+	*ret = (struct element){ .family = family };
+	mnl_attr_parse_nested(attr, attrs_note, &in);
+	return target_get(in.at[NFTA_SET_ELEM_DATA], ret);
+}

@@ -1,0 +1,183 @@
+/* Reading the tables back, comparing them with what is wanted, sending what is missing. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "kernel/dump.h"
+#include "kernel/netlink.h"
+#include "kernel/skeleton-internal.h"
+#include "kernel/tables-internal.h"
+#include "ruleset/template.h"
+
+/* Another writer may disturb a reading; each attempt takes as long as one dump. */
+#define RECONCILE_ATTEMPTS 20
+
+static const uint8_t families[N_FAMILIES] = { AF_INET, AF_INET6 };
+
+struct reading {
+	struct tables *t;
+	struct dump found;
+	bool replace; /* more than elements is amiss */
+	size_t strange;
+	int error;
+};
+
+static void note_present(const struct dispatch *d, void *userdata)
+{
+	struct reading *rd = userdata;
+
+	if (rd->error == 0)
+		rd->error = tables_note_chain(rd->t, d);
+}
+
+static void amiss(struct reading *rd, uint8_t family, const char *what)
+{
+	rd->replace = true;
+	snprintf(rd->t->why, sizeof(rd->t->why), "table %s " TABLE_NAME ": %s",
+		 family == AF_INET ? "ip" : "ip6", what);
+}
+
+/* Compare all but the elements. */
+static int read_skeleton(struct reading *rd, size_t f, struct error *err)
+{
+	_cleanup_(skeleton_freep) struct skeleton *found = NULL;
+	struct skeleton *want = rd->t->skeletons[f];
+	char comment[TEMPLATE_COMMENT_MAX];
+	const char *difference;
+	int r;
+
+	r = skeleton_read(rd->t->nl, families[f], TABLE_NAME, &found, err);
+	if (r == -ENOENT) {
+		if (want)
+			amiss(rd, families[f], "is not there");
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (!want)
+		amiss(rd, families[f], "is there, though the family is off");
+	else if (strcmp(found->comment, template_comment(comment)) != 0)
+		amiss(rd, families[f], "has another skeleton");
+	else if (!skeleton_matches(want, found, note_present, rd, &difference))
+		amiss(rd, families[f], difference);
+	return rd->error;
+}
+
+static int read_elements(struct reading *rd, size_t f, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned set = 0; r == 0 && set < SET_COUNT; set++)
+		if (set != SET_AFFINITY)
+			r = dump_set(&rd->found, rd->t->nl, families[f], TABLE_NAME,
+				     (enum set_id)set, &rd->strange, err);
+	return r;
+}
+
+static int read_tables(struct reading *rd, struct error *err)
+{
+	int r = 0;
+
+	tables_forget_chains(rd->t);
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
+		r = read_skeleton(rd, f, err);
+		if (r == 0 && !rd->replace && rd->t->skeletons[f])
+			r = read_elements(rd, f, err);
+	}
+	if (r == 0 && rd->strange > 0)
+		amiss(rd, AF_INET, "holds elements that are not ours");
+	dump_settle(&rd->found);
+	return r;
+}
+
+/* What must be sent so that the dump becomes @whole. */
+static int difference(const struct dump *found, const struct transaction *whole,
+		      struct transaction *ret)
+{
+	size_t i = 0, j = 0;
+
+	while (i < found->n || j < whole->n_changes) {
+		const struct element *old = &found->elements[i], *new = &whole->changes[j].element;
+		int c = i == found->n ? 1 : j == whole->n_changes ? -1 : element_cmp(old, new);
+
+		if (c == 0 && element_same_value(old, new)) {
+			i++;
+			j++;
+			continue;
+		}
+		if (c <= 0) {
+			transaction_delete(ret, old);
+			i++;
+		}
+		if (c >= 0) {
+			transaction_add(ret, new);
+			j++;
+		}
+	}
+	for (size_t k = 0; k < whole->n_chains; k++)
+		transaction_need_chain(ret, &whole->chains[k]);
+	return transaction_settle(ret);
+}
+
+static int send_difference(struct reading *rd, const struct transaction *whole,
+			   uint32_t generation, enum tables_state *ret_state, struct commit *ret,
+			   struct error *err)
+{
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	int r = difference(&rd->found, whole, &tx);
+
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	if (transaction_is_empty(&tx)) {
+		*ret_state = TABLES_EQUAL;
+		return 0;
+	}
+	snprintf(rd->t->why, sizeof(rd->t->why), "%zu elements differ", tx.n_changes);
+	*ret_state = TABLES_ADOPTED;
+	r = tables_commit_at(rd->t, &tx, generation, ret, err);
+	ret->culprit = NULL; /* it went with @tx; the caller sends the whole, which names it again */
+	return r;
+}
+
+/* -EINTR or -ERESTART: somebody else committed meanwhile. */
+static int reconcile_once(struct reading *rd, const struct transaction *whole,
+			  enum tables_state *ret_state, struct commit *ret, struct error *err)
+{
+	uint32_t before, after;
+	int r;
+
+	r = netlink_generation(rd->t->nl, &before, err);
+	if (r == 0)
+		r = read_tables(rd, err);
+	if (r == 0)
+		r = netlink_generation(rd->t->nl, &after, err);
+	if (r < 0)
+		return r == -ENOENT ? -EINTR : r; /* a set went away while it was read */
+	if (before != after)
+		return error_set(err, -EINTR, "somebody else keeps changing nftables");
+	if (!rd->replace)
+		return send_difference(rd, whole, before, ret_state, ret, err);
+	*ret_state = TABLES_REPLACED;
+	return tables_replace(rd->t, whole, ret, err);
+}
+
+int tables_reconcile(struct tables *t, const struct transaction *whole, enum tables_state *ret_state,
+		     const char **ret_why, struct commit *ret, struct error *err)
+{
+	int r = -EINTR;
+
+	t->why[0] = '\0';
+	*ret_why = t->why;
+	*ret = (struct commit){ 0 };
+	for (int i = 0; i < RECONCILE_ATTEMPTS && (r == -EINTR || r == -ERESTART); i++) {
+		struct reading rd = { .t = t };
+
+		if (dump_new(&rd.found) < 0)
+			return error_set(err, -ENOMEM, "out of memory");
+		r = reconcile_once(&rd, whole, ret_state, ret, err);
+		dump_free(&rd.found);
+	}
+	return r;
+}

@@ -1,0 +1,40 @@
+/* tables-internal.h - what tables.c and reconcile.c share. */
+#ifndef KUBE_NFT_KERNEL_TABLES_INTERNAL_H
+#define KUBE_NFT_KERNEL_TABLES_INTERNAL_H
+
+#include <uthash.h>
+
+#include "base/buf.h"
+#include "kernel/tables.h"
+
+#define N_FAMILIES 2 /* IPv4, IPv6: in this order everywhere */
+
+/* A dispatch chain that the kernel has. */
+struct present {
+	struct dispatch dispatch;
+	UT_hash_handle hh;
+};
+
+struct tables {
+	struct netlink *nl;
+	struct skeleton *skeletons[N_FAMILIES]; /* NULL: the family is off */
+	struct present *present;                /* uthash, by dispatch */
+	struct buf bindings[N_FAMILIES];        /* affinity elements during a replacement */
+	char why[256];                          /* of tables_reconcile() */
+};
+
+struct skeleton *tables_skeleton(const struct tables *t, uint8_t family);
+int tables_note_chain(struct tables *t, const struct dispatch *d);
+void tables_forget_chains(struct tables *t);
+
+/* Whether nothing but elements goes to this chain. */
+static inline bool dispatch_is_direct(const struct dispatch *d)
+{
+	return d->verdict != VERDICT_AFFINITY_LB && d->verdict != VERDICT_AFFINITY_LOCAL_LB;
+}
+
+/* As tables_commit(), but only when the generation is @generation (0: whatever it is). */
+int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t generation,
+		     struct commit *ret, struct error *err);
+
+#endif

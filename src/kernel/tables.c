@@ -1,0 +1,312 @@
+#include "kernel/tables.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "base/error.h"
+#include "kernel/affinity.h"
+#include "kernel/batch.h"
+#include "kernel/netlink.h"
+#include "kernel/skeleton.h"
+#include "kernel/tables-internal.h"
+#include "ruleset/template.h"
+
+static const uint8_t families[N_FAMILIES] = { AF_INET, AF_INET6 };
+
+struct tables *tables_close(struct tables *t)
+{
+	if (!t)
+		return NULL;
+	tables_forget_chains(t);
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		skeleton_free(t->skeletons[f]);
+	netlink_close(t->nl);
+	free(t);
+	return NULL;
+}
+
+int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err)
+{
+	_cleanup_(tables_closep) struct tables *t = calloc(1, sizeof(*t));
+	const bool on[N_FAMILIES] = { ipv4, ipv6 };
+	int r;
+
+	if (!t)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = netlink_open(&t->nl, err);
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
+		if (on[f])
+			r = skeleton_compile(t->nl, families[f], &t->skeletons[f], err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+uint32_t tables_port(const struct tables *t)
+{
+	return netlink_port(t->nl);
+}
+
+static struct present *chain_find(const struct tables *t, const struct dispatch *d)
+{
+	struct present *p;
+
+	HASH_FIND(hh, t->present, d, sizeof(*d), p);
+	return p;
+}
+
+int tables_note_chain(struct tables *t, const struct dispatch *d)
+{
+	struct present *p;
+
+	if (chain_find(t, d))
+		return 0;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	memcpy(&p->dispatch, d, sizeof(*d));
+	HASH_ADD(hh, t->present, dispatch, sizeof(p->dispatch), p);
+	if (!p->hh.tbl) {
+		free(p);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void tables_forget_chains(struct tables *t)
+{
+	struct present *p, *next;
+
+	HASH_ITER(hh, t->present, p, next) {
+		HASH_DEL(t->present, p);
+		free(p);
+	}
+}
+
+struct skeleton *tables_skeleton(const struct tables *t, uint8_t family)
+{
+	return t->skeletons[family == AF_INET ? 0 : 1];
+}
+
+/* The dispatch chains that @tx needs and that are not there. */
+static void put_missing_chains(struct tables *t, const struct transaction *tx, struct batch *b)
+{
+	for (size_t i = 0; i < tx->n_chains; i++)
+		if (!chain_find(t, &tx->chains[i]))
+			skeleton_put_dispatch(tables_skeleton(t, tx->chains[i].family),
+					      &tx->chains[i], b);
+}
+
+static int note_chains(struct tables *t, const struct transaction *tx)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < tx->n_chains; i++)
+		r = tables_note_chain(t, &tx->chains[i]);
+	return r;
+}
+
+static void put_difference(struct tables *t, const struct transaction *tx, uint32_t generation,
+			   size_t per_message, struct batch *b)
+{
+	batch_begin(b, TABLE_NAME, generation);
+	put_missing_chains(t, tx, b);
+	batch_changes(b, tx->changes, tx->n_changes, false, per_message);
+	batch_changes(b, tx->changes, tx->n_changes, true, per_message);
+	batch_end(b);
+}
+
+static void commit_count(const struct transaction *tx, const struct batch *b, struct commit *ret)
+{
+	*ret = (struct commit){ .bytes = batch_size(b) };
+	for (size_t i = 0; i < tx->n_changes; i++)
+		*(tx->changes[i].add ? &ret->added : &ret->deleted) += 1;
+}
+
+/* A refused batch changed nothing, so it may be sent again with an element a message: then the
+ * kernel's answer names the element. */
+static const struct element *commit_find_culprit(struct tables *t, const struct transaction *tx,
+						 void (*put)(struct tables *t,
+							     const struct transaction *tx,
+							     size_t per_message, struct batch *b))
+{
+	_cleanup_batch_ struct batch b = { 0 };
+	size_t change = SIZE_MAX;
+
+	put(t, tx, 1, &b);
+	if (batch_commit(&b, t->nl, &change, NULL) == 0 || change >= tx->n_changes)
+		return NULL;
+	return &tx->changes[change].element;
+}
+
+static void put_difference_slowly(struct tables *t, const struct transaction *tx,
+				  size_t per_message, struct batch *b)
+{
+	put_difference(t, tx, 0, per_message, b);
+}
+
+/* Whether the kernel looked at the transaction and said no. */
+static bool is_refusal(int r)
+{
+	return r != -EIO && r != -ENOMEM && r != -ERESTART && r != -EPERM;
+}
+
+static int purge_affinity(struct tables *t, const struct transaction *tx, struct error *err)
+{
+	int r = 0;
+
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
+		if (t->skeletons[f])
+			r = affinity_purge(t->nl, families[f], TABLE_NAME, tx, err);
+	return r;
+}
+
+int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t generation,
+		     struct commit *ret, struct error *err)
+{
+	_cleanup_batch_ struct batch b = { 0 };
+	int r;
+
+	put_difference(t, tx, generation, 0, &b);
+	commit_count(tx, &b, ret);
+	r = batch_commit(&b, t->nl, NULL, err);
+	if (r < 0) {
+		if (is_refusal(r))
+			ret->culprit = commit_find_culprit(t, tx, put_difference_slowly);
+		return r;
+	}
+	r = note_chains(t, tx);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
+	return purge_affinity(t, tx, err);
+}
+
+int tables_commit(struct tables *t, const struct transaction *tx, struct commit *ret,
+		  struct error *err)
+{
+	*ret = (struct commit){ 0 };
+	if (transaction_is_empty(tx))
+		return 0;
+	return tables_commit_at(t, tx, 0, ret, err);
+}
+
+static void put_whole(struct tables *t, const struct transaction *whole, size_t per_message,
+		      struct batch *b)
+{
+	char comment[TEMPLATE_COMMENT_MAX];
+
+	template_comment(comment);
+	batch_begin(b, TABLE_NAME, 0);
+	for (size_t f = 0; f < N_FAMILIES; f++) {
+		/* Adding it first makes the deletion right whether it is there or not. */
+		batch_add_table(b, families[f], NULL);
+		batch_delete_table(b, families[f]);
+		if (!t->skeletons[f])
+			continue;
+		batch_add_table(b, families[f], comment);
+		skeleton_put(t->skeletons[f], b);
+	}
+	for (size_t i = 0; i < whole->n_chains; i++)
+		skeleton_put_dispatch(tables_skeleton(t, whole->chains[i].family),
+				      &whole->chains[i], b);
+	batch_changes(b, whole->changes, whole->n_changes, true, per_message);
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		batch_raw_elements(b, families[f], set_name(SET_AFFINITY), &t->bindings[f]);
+	batch_end(b);
+}
+
+static int read_bindings(struct tables *t, struct error *err)
+{
+	int r = 0;
+
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
+		buf_reset(&t->bindings[f]);
+		if (t->skeletons[f])
+			r = affinity_read(t->nl, families[f], TABLE_NAME, &t->bindings[f], err);
+	}
+	return r;
+}
+
+static void free_bindings(struct tables *t)
+{
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		buf_free(&t->bindings[f]);
+}
+
+static int replace(struct tables *t, const struct transaction *whole, struct commit *ret,
+		   struct error *err)
+{
+	_cleanup_batch_ struct batch b = { 0 };
+	int r;
+
+	put_whole(t, whole, 0, &b);
+	commit_count(whole, &b, ret);
+	r = batch_commit(&b, t->nl, NULL, err);
+	if (r < 0) {
+		batch_free(&b);
+		if (is_refusal(r))
+			ret->culprit = commit_find_culprit(t, whole, put_whole);
+		return r;
+	}
+	tables_forget_chains(t);
+	r = note_chains(t, whole);
+	return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
+int tables_replace(struct tables *t, const struct transaction *whole, struct commit *ret,
+		   struct error *err)
+{
+	int r;
+
+	*ret = (struct commit){ 0 };
+	r = read_bindings(t, err);
+	if (r == 0)
+		r = replace(t, whole, ret, err);
+	free_bindings(t);
+	return r;
+}
+
+bool tables_has_chains(const struct tables *t)
+{
+	return t->present;
+}
+
+int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *userdata),
+		 void *userdata, struct error *err)
+{
+	_cleanup_batch_ struct batch b = { 0 };
+	char name[CHAIN_NAME_MAX_BYTES];
+	struct present *p, *next;
+	size_t n = 0;
+	int r;
+
+	batch_begin(&b, TABLE_NAME, 0);
+	/* Those that look up the affinity first: they jump to the others. */
+	for (int direct = 0; direct <= 1; direct++)
+		for (p = t->present; p; p = p->hh.next) {
+			const struct dispatch *d = &p->dispatch;
+
+			if (dispatch_is_direct(d) != direct || used(d, userdata))
+				continue;
+			batch_delete_chain(&b, d->family,
+					   verdict_chain_name(d->verdict, d->number, name));
+			n++;
+		}
+	batch_end(&b);
+	if (n == 0)
+		return 0;
+	r = batch_commit(&b, t->nl, NULL, err);
+	if (r < 0)
+		return error_wrap(err, r, "delete unused dispatch chains");
+
+	HASH_ITER(hh, t->present, p, next) {
+		if (used(&p->dispatch, userdata))
+			continue;
+		HASH_DEL(t->present, p);
+		free(p);
+	}
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* tables.h - our tables in the kernel, one a family: replaced whole, changed by differences, compared.
+ *
+ * Only tables of our name are ever touched. Every commit covers both families and is atomic: whatever
+ * fails, the tables stay as they were.
+ */
+#ifndef KUBE_NFT_KERNEL_TABLES_H
+#define KUBE_NFT_KERNEL_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "ruleset/transaction.h"
+
+struct error;
+struct tables;
+
+/* Open the netlink socket and compile the skeletons of the families that are on. A kernel without
+ * what the template needs is found here: -EOPNOTSUPP. -EPERM without CAP_NET_ADMIN. */
+int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err);
+/* The tables stay. NULL is fine; returns NULL. */
+struct tables *tables_close(struct tables *t);
+DEFINE_CLEANUP(struct tables, tables_close);
+
+/* Our port number, for kernel/events.h to know our own changes by. */
+uint32_t tables_port(const struct tables *t);
+
+/* What one commit was. */
+struct commit {
+	size_t bytes;        /* of netlink */
+	size_t added, deleted; /* elements */
+	const struct element *culprit; /* on failure: the element that the kernel refused, if known;
+					* borrowed from the transaction */
+};
+
+/* Send the difference @tx (settled). Makes the dispatch chains that it needs. After an error other
+ * than a refusal (-EIO: no answer) the state is unknown: tables_reconcile(). */
+int tables_commit(struct tables *t, const struct transaction *tx, struct commit *ret,
+		  struct error *err);
+
+/* Replace everything by @whole (settled, additions only) in one transaction, keeping what clients'
+ * affinity was learned. A table of a family that is off is deleted. */
+int tables_replace(struct tables *t, const struct transaction *whole, struct commit *ret,
+		   struct error *err);
+
+/* How the tables were found. */
+enum tables_state {
+	TABLES_EQUAL,    /* as wanted: nothing was sent */
+	TABLES_ADOPTED,  /* our skeleton with other elements: the difference was sent */
+	TABLES_REPLACED, /* none, another skeleton, or changed by somebody: all was sent */
+};
+
+/* Read the tables between two equal generations, compare them with @whole and send what is missing.
+ * @ret_why: what was amiss, one line, valid until the next call. */
+int tables_reconcile(struct tables *t, const struct transaction *whole, enum tables_state *ret_state,
+		     const char **ret_why, struct commit *ret, struct error *err);
+
+/* Delete the dispatch chains that are there and that @used says nobody uses; in a transaction of its
+ * own, later than the one that took their last use: before Linux 6.2 a chain is still held for a
+ * moment (EBUSY). */
+int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *userdata),
+		 void *userdata, struct error *err);
+/* Whether the last commit left dispatch chains that a sweep may find without use. */
+bool tables_has_chains(const struct tables *t);
+
+#endif

@@ -1,0 +1,113 @@
+#include "proxy/elements.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+static struct element *element_add(struct block *b, enum set_id set, uint8_t family,
+				   const uint8_t addr[static 16])
+{
+	struct element *e = block_add(b);
+
+	if (!e)
+		return NULL;
+	e->set = (uint8_t)set;
+	e->family = family;
+	memcpy(e->addr, addr, sizeof(e->addr));
+	return e;
+}
+
+static struct element *frontend_element_add(struct block *b, enum set_id set,
+					    const struct frontend *f, const char *comment)
+{
+	struct element *e = element_add(b, set, f->addr.family, f->addr.bytes);
+
+	if (!e)
+		return NULL;
+	e->protocol = f->protocol;
+	e->port = f->port;
+	e->comment = comment;
+	return e;
+}
+
+static int rows_add(struct block *b, enum set_id set, const struct frontend *f,
+		    const struct target_list *targets, const char *comment)
+{
+	for (size_t slot = 0; targets && slot < targets->n; slot++) {
+		struct element *e = frontend_element_add(b, set, f, comment);
+
+		if (!e)
+			return -ENOMEM;
+		memcpy(e->other, targets->items[slot].addr, sizeof(e->other));
+		e->target_port = targets->items[slot].port;
+		e->slot = (uint32_t)slot;
+	}
+	return 0;
+}
+
+static uint32_t targets_count(const struct target_list *targets)
+{
+	return targets ? (uint32_t)targets->n : 0;
+}
+
+int elements_add_frontend(struct block *b, const struct frontend *f,
+			  const struct frontend_verdicts *v, uint32_t affinity_timeout_s,
+			  const char *comment)
+{
+	const struct {
+		enum set_id set;
+		enum verdict verdict;
+		uint32_t number;
+	} verdicts[FRONTEND_MAX_VERDICTS] = {
+		{ SET_SERVICES, v->services, targets_count(v->targets) },
+		{ SET_LOCAL_SERVICES, v->local_services, targets_count(v->local_targets) },
+		{ SET_NO_ENDPOINTS, v->no_endpoints, 0 },
+		{ SET_AFFINITY_SERVICES, v->affinity, affinity_timeout_s },
+		{ SET_MASQUERADE_SERVICES, v->masquerade, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
+		struct element *e;
+
+		if (verdicts[i].verdict == VERDICT_NONE)
+			continue;
+		e = frontend_element_add(b, verdicts[i].set, f, comment);
+		if (!e)
+			return -ENOMEM;
+		e->verdict = (uint8_t)verdicts[i].verdict;
+		e->number = verdicts[i].number;
+	}
+	if (rows_add(b, SET_ENDPOINTS, f, v->targets, comment) < 0)
+		return -ENOMEM;
+	return rows_add(b, SET_LOCAL_ENDPOINTS, f, v->local_targets, comment);
+}
+
+int elements_add_hairpins(struct block *b, uint8_t family, const struct target_list *targets)
+{
+	for (size_t i = 0; targets && i < targets->n; i++) {
+		const struct target *target = &targets->items[i];
+		struct element *e;
+
+		if (!(target->flags & ENDPOINT_LOCAL))
+			continue;
+		e = element_add(b, SET_HAIRPIN, family, target->addr);
+		if (!e)
+			return -ENOMEM;
+		memcpy(e->other, target->addr, sizeof(e->other));
+	}
+	return 0;
+}
+
+int elements_add_pod_cidrs(struct block *b, uint8_t family, const struct addr_range *ranges,
+			   size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct element *e = element_add(b, SET_POD_CIDRS, family, ranges[i].first.bytes);
+
+		if (!e)
+			return -ENOMEM;
+		memcpy(e->other, ranges[i].last.bytes, sizeof(e->other));
+	}
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* elements.h - frontends and endpoints written down as elements of our sets. */
+#ifndef KUBE_NFT_PROXY_ELEMENTS_H
+#define KUBE_NFT_PROXY_ELEMENTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "proxy/frontends.h"
+#include "proxy/slots.h"
+#include "proxy/verdicts.h"
+#include "ruleset/ruleset.h"
+
+/* Elements of one frontend besides the rows of its lists, at most. */
+#define FRONTEND_MAX_VERDICTS 5
+
+/* Each returns 0 or -ENOMEM. */
+
+/* @comment is the block's. @affinity_timeout_s counts with VERDICT_LEARN_AFFINITY. */
+int elements_add_frontend(struct block *b, const struct frontend *f,
+			  const struct frontend_verdicts *v, uint32_t affinity_timeout_s,
+			  const char *comment);
+/* Endpoints of this node, for connections that come back to where they began. */
+int elements_add_hairpins(struct block *b, uint8_t family, const struct target_list *targets);
+int elements_add_pod_cidrs(struct block *b, uint8_t family, const struct addr_range *ranges,
+			   size_t n);
+
+#endif

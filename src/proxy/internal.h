@@ -1,0 +1,48 @@
+/* internal.h - the proxy from inside: what proxy.c keeps and service.c works with. */
+#ifndef KUBE_NFT_PROXY_INTERNAL_H
+#define KUBE_NFT_PROXY_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/addr.h"
+#include "proxy/claims.h"
+#include "proxy/endpoints.h"
+#include "proxy/frontends.h"
+#include "proxy/nodes.h"
+#include "proxy/problems.h"
+#include "proxy/proxy.h"
+#include "proxy/state.h"
+
+/* Of one Service; more could only be an accident or an attack on the node's memory. */
+#define SERVICE_MAX_ELEMENTS (2 * 1024 * 1024)
+
+struct proxy {
+	struct proxy_config config;
+	struct nodes *nodes;        /* as of the last sync */
+	bool nodes_stale;
+	struct addr *local_addrs;   /* of this host's interfaces, sorted */
+	size_t n_local_addrs;
+	struct states states;
+	struct claims claims;
+	struct addr *moved_ips;     /* cluster IPs that appeared or went since they were looked at */
+	size_t n_moved_ips, cap_moved_ips;
+	struct proxy_stats stats;   /* but for @contested */
+	/* Scratch memory of the Service that is being looked at. */
+	struct problems problems;
+	struct frontends frontends;
+	struct endpoints endpoints;
+};
+
+/* Note which frontends the Service wants now. One that is too big keeps what it claimed. -ENOMEM. */
+int service_claim(struct proxy *p, struct service_state *st, const struct store *s);
+/* Take all of the Service's elements away. -ENOMEM. */
+int service_withdraw(const struct service_state *st, struct ruleset *rs, struct transaction *tx);
+/* Bring @rs to what the Service should have. One that can't be rendered keeps its block, unless
+ * another Service was given one of its frontends. -ENOMEM. */
+int service_render(struct proxy *p, struct service_state *st, const struct store *s,
+		   struct ruleset *rs, struct transaction *tx);
+/* Whether there is nothing to remember of it. */
+bool service_is_gone(const struct service_state *st, const struct store *s);
+
+#endif

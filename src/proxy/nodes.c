@@ -1,0 +1,182 @@
+#include "proxy/nodes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "object/object.h"
+#include "proxy/addrs.h"
+#include "proxy/proxy.h"
+#include "store/store.h"
+
+struct prefixes {
+	struct prefix *items;
+	size_t n, capacity;
+};
+
+static int prefixes_add(struct prefixes *all, const struct prefix *one)
+{
+	int r;
+
+	r = ARRAY_RESERVE(all->items, all->n, all->capacity);
+	if (r < 0)
+		return r;
+	all->items[all->n++] = *one;
+	return 0;
+}
+
+/* The items of a comma list, the bad ones left out. */
+static int prefixes_add_list(struct prefixes *all, const char *list)
+{
+	while (list) {
+		size_t len = strcspn(list, ",");
+		char text[PREFIX_TEXT_MAX] = "";
+		struct prefix one;
+
+		if (len < sizeof(text)) {
+			memcpy(text, list, len);
+			if (prefix_parse(text, &one) == 0 && prefixes_add(all, &one) < 0)
+				return -ENOMEM;
+		}
+		list = list[len] ? list + len + 1 : NULL;
+	}
+	return 0;
+}
+
+/* kube-router's order: the first source that names a network is the only one. */
+static int prefixes_add_node(const struct object *o, void *userdata)
+{
+	const char *single = key_values_get(&o->annotations, "kube-router.io/pod-cidr");
+	const struct node *node = (const struct node *)o;
+	struct prefixes *all = userdata;
+	size_t before = all->n;
+	struct prefix one;
+	int r;
+
+	if (single && prefix_parse(single, &one) == 0)
+		return prefixes_add(all, &one);
+
+	r = prefixes_add_list(all, key_values_get(&o->annotations, "kube-router.io/pod-cidrs"));
+	if (r < 0 || all->n > before)
+		return r;
+
+	for (size_t i = 0; r == 0 && i < node->n_pod_cidrs; i++)
+		r = prefixes_add(all, &node->pod_cidrs[i]);
+	return r;
+}
+
+static int ranges_read(struct addr_ranges *ranges, const struct prefixes *all, uint8_t family)
+{
+	if (all->n == 0)
+		return 0;
+	ranges->items = calloc(all->n, sizeof(ranges->items[0]));
+	if (!ranges->items)
+		return -ENOMEM;
+	ranges->n = prefixes_merge(all->items, all->n, family, ranges->items);
+	return 0;
+}
+
+static int nodes_read_pods(struct nodes *n, const struct store *s, const struct proxy_config *config)
+{
+	struct prefixes all = { 0 };
+	int r;
+
+	r = store_each(s, KIND_NODE, prefixes_add_node, &all);
+	if (r == 0 && config->ipv4)
+		r = ranges_read(&n->pods[FAMILY_IPV4], &all, AF_INET);
+	if (r == 0 && config->ipv6)
+		r = ranges_read(&n->pods[FAMILY_IPV6], &all, AF_INET6);
+	free(all.items);
+	return r;
+}
+
+/* The first InternalIP of a family is its primary address, else the first ExternalIP. */
+static void primary_consider(struct nodes *n, const struct node *self, enum node_addr_type type)
+{
+	for (size_t i = 0; i < self->n_addrs; i++) {
+		struct addr *primary = &n->primary[family_index(self->addrs[i].addr.family)];
+
+		if (self->addrs[i].type == type && primary->family == 0)
+			*primary = self->addrs[i].addr;
+	}
+}
+
+static int nodes_read_self(struct nodes *n, const struct node *self)
+{
+	primary_consider(n, self, NODE_ADDR_INTERNAL);
+	primary_consider(n, self, NODE_ADDR_EXTERNAL);
+
+	for (size_t i = 0; i < self->n_addrs; i++) {
+		if (ARRAY_RESERVE(n->addrs, n->n_addrs, n->cap_addrs) < 0)
+			return -ENOMEM;
+		n->addrs[n->n_addrs++] = self->addrs[i].addr;
+	}
+	n->n_addrs = addrs_unique(n->addrs, n->n_addrs);
+
+	if (self->zone) {
+		n->zone = strdup(self->zone);
+		if (!n->zone)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int nodes_read(const struct store *s, const struct proxy_config *config, struct nodes **ret)
+{
+	_cleanup_(nodes_freep) struct nodes *n = calloc(1, sizeof(*n));
+	const struct object *self = store_get(s, KIND_NODE, "", config->node);
+	int r;
+
+	if (!n)
+		return -ENOMEM;
+	if (self) {
+		r = nodes_read_self(n, (const struct node *)self);
+		if (r < 0)
+			return r;
+	}
+	r = nodes_read_pods(n, s, config);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(n);
+	return 0;
+}
+
+struct nodes *nodes_free(struct nodes *n)
+{
+	if (!n)
+		return NULL;
+	free(n->addrs);
+	free(n->zone);
+	for (size_t i = 0; i < FAMILY_COUNT; i++)
+		free(n->pods[i].items);
+	free(n);
+	return NULL;
+}
+
+bool nodes_same_pods(const struct nodes *a, const struct nodes *b)
+{
+	for (size_t i = 0; i < FAMILY_COUNT; i++) {
+		const struct addr_ranges *x = &a->pods[i], *y = &b->pods[i];
+
+		if (x->n != y->n ||
+		    (x->n > 0 && memcmp(x->items, y->items, x->n * sizeof(x->items[0])) != 0))
+			return false;
+	}
+	return true;
+}
+
+static bool zones_same(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+bool nodes_same_view(const struct nodes *a, const struct nodes *b)
+{
+	for (size_t i = 0; i < FAMILY_COUNT; i++)
+		if (!addr_equal(&a->primary[i], &b->primary[i]) ||
+		    (a->pods[i].n > 0) != (b->pods[i].n > 0))
+			return false;
+	return addrs_same(a->addrs, a->n_addrs, b->addrs, b->n_addrs) &&
+	       zones_same(a->zone, b->zone);
+}

@@ -1,0 +1,35 @@
+/* problems.h - telling a user of a problem once, and again only when it had gone and came back. */
+#ifndef KUBE_NFT_PROXY_PROBLEMS_H
+#define KUBE_NFT_PROXY_PROBLEMS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/proxy.h"
+
+/* Of one object at a time: a thousand bad addresses in one Service need no thousand lines. */
+#define PROBLEMS_MAX 16
+
+/* What an object suffered from when it was last looked at. Owned by its state. */
+struct problem_memory {
+	uint64_t *hashes;
+	size_t n;
+};
+
+/* The problems of the object that is being looked at. */
+struct problems {
+	proxy_report_fn report;
+	void *userdata;
+	const char *object;
+	const struct problem_memory *before;
+	uint64_t hashes[PROBLEMS_MAX];
+	size_t n;
+};
+
+void problems_begin(struct problems *p, const char *object, const struct problem_memory *before);
+/* NULL is fine: nobody wants to know. */
+void problems_add(struct problems *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Remember the problems in @memory. 0 or -ENOMEM. */
+int problems_end(const struct problems *p, struct problem_memory *memory);
+
+#endif

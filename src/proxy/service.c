@@ -1,0 +1,326 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "proxy/elements.h"
+#include "proxy/internal.h"
+#include "ruleset/ruleset.h"
+#include "store/store.h"
+
+enum { OWNER_MAX_BYTES = sizeof("service /") + 2 * OBJECT_MAX_NAME };
+
+/* One Service while its block is made. */
+struct service_build {
+	struct proxy *proxy;
+	const struct service_state *state;
+	const struct service *service;
+	struct block *block;
+	struct frontend_facts facts;
+	bool has_frontends;
+	bool uses_cluster, uses_local; /* lists of the service port */
+};
+
+/* The Service if it is there and ours to serve, or NULL. */
+static const struct service *service_get(const struct service_state *st, const struct store *s)
+{
+	const struct object *o = store_get(s, KIND_SERVICE, st->namespace, st->name);
+	const struct service *service = (const struct service *)o;
+
+	return o && service_in_scope(service) ? service : NULL;
+}
+
+bool service_is_gone(const struct service_state *st, const struct store *s)
+{
+	return !service_get(st, s);
+}
+
+static struct frontend_site proxy_site(const struct proxy *p)
+{
+	struct frontend_site site = {
+		.config = &p->config,
+		.node_port_addrs = p->nodes->primary,
+		.n_node_port_addrs = FAMILY_COUNT,
+		.node_addrs = p->nodes->addrs,
+		.n_node_addrs = p->nodes->n_addrs,
+	};
+
+	if (p->config.node_port_all && p->n_local_addrs > 0) {
+		site.node_port_addrs = p->local_addrs;
+		site.n_node_port_addrs = p->n_local_addrs;
+	} else if (p->config.node_port_all) {
+		site.node_port_addrs = p->nodes->addrs;
+		site.n_node_port_addrs = p->nodes->n_addrs;
+	}
+	return site;
+}
+
+/* Whether the block can't get bigger than allowed, whatever the endpoints' state. Decided before
+ * anything is claimed, so that claims and blocks always tell the same. */
+static bool service_fits(const struct frontends *f, const struct service_state *st,
+			 const struct store *s)
+{
+	size_t n_slices, n_endpoints[FAMILY_COUNT] = { 0 }, n = 0;
+	const struct endpoint_slice *const *slices =
+		store_slices(s, st->namespace, st->name, &n_slices);
+
+	for (size_t i = 0; i < n_slices; i++)
+		n_endpoints[family_index(slices[i]->family)] += slices[i]->n_endpoints;
+	for (size_t i = 0; i < f->n; i++)
+		n += FRONTEND_MAX_VERDICTS + 2 * n_endpoints[family_index(f->items[i].addr.family)];
+	return n <= SERVICE_MAX_ELEMENTS;
+}
+
+static int frontends_claim(struct proxy *p, struct service_state *st, const struct service *service,
+			   const struct store *s)
+{
+	struct frontend_site site = proxy_site(p);
+	struct frontends *f = &p->frontends;
+	int r;
+
+	r = frontends_read(f, service, &site, NULL);
+	if (r < 0)
+		return r;
+	if (!service_fits(f, st, s))
+		return -E2BIG;
+	for (size_t i = 0; i < service->n_cluster_ips; i++) {
+		struct frontend whole = frontend_whole_addr(&service->cluster_ips[i]);
+
+		r = frontends_add(f, &whole);
+		if (r < 0)
+			return r;
+	}
+	st->created = service->object.created;
+	return claims_update(&p->claims, st, f->items, f->n);
+}
+
+int service_claim(struct proxy *p, struct service_state *st, const struct store *s)
+{
+	const struct service *service = service_get(st, s);
+	int r;
+
+	r = service ? frontends_claim(p, st, service, s) : claims_update(&p->claims, st, NULL, 0);
+	st->too_big = r == -E2BIG;
+	return r == -E2BIG ? 0 : r;
+}
+
+/* Whether the Service has this frontend; a user can act on it when another one has. */
+static bool frontend_is_held(struct service_build *sb, const struct frontend *f)
+{
+	const struct claim *c = claims_find(&sb->proxy->claims, f);
+	char text[ADDR_TEXT_MAX];
+
+	if (c->holder == sb->state && c->holder_index == f->index)
+		return true;
+	problems_add(&sb->proxy->problems, "%s port %u %s belongs to Service %s/%s",
+		     addr_format(&f->addr, text), f->port,
+		     protocol_name((enum protocol)f->protocol), c->holder->namespace,
+		     c->holder->name);
+	return false;
+}
+
+static const char *service_port_comment(const struct service_build *sb,
+					const struct service_port *port)
+{
+	const struct object *o = &sb->service->object;
+	char text[3 * OBJECT_MAX_NAME + 3];
+
+	snprintf(text, sizeof(text), "%s/%s%s%s", o->namespace, o->name, port->name[0] ? ":" : "",
+		 port->name);
+	return block_comment(sb->block, text);
+}
+
+static int frontend_build(struct service_build *sb, const struct frontend *f, const char *comment)
+{
+	const struct endpoint_lists *lists = &sb->proxy->endpoints.lists;
+	struct frontend_verdicts v;
+
+	if (!frontend_is_held(sb, f))
+		return 0;
+	sb->facts.kind = f->kind;
+	v = frontend_verdicts(&sb->facts, lists);
+	sb->has_frontends = true;
+	sb->uses_cluster |= v.targets == &lists->cluster;
+	sb->uses_local |= v.targets == &lists->local || v.local_targets == &lists->local;
+	return elements_add_frontend(sb->block, f, &v, sb->service->affinity_timeout_s, comment);
+}
+
+/* Add the @n frontends of one service port in one family. */
+static int frontends_build(struct service_build *sb, const struct frontend *frontends, size_t n)
+{
+	const struct service_port *port = &sb->service->ports[frontends->index];
+	uint8_t family = frontends->addr.family;
+	struct proxy *p = sb->proxy;
+	const struct endpoint_lists *lists = &p->endpoints.lists;
+	const char *comment;
+	int r;
+
+	r = endpoints_choose(&p->endpoints, port, family, &p->problems);
+	if (r < 0)
+		return r;
+	comment = service_port_comment(sb, port);
+	if (!comment)
+		return -ENOMEM;
+
+	sb->facts.pods_known = p->nodes->pods[family_index(family)].n > 0;
+	sb->uses_cluster = false;
+	sb->uses_local = false;
+	for (size_t i = 0; i < n; i++) {
+		r = frontend_build(sb, &frontends[i], comment);
+		if (r < 0)
+			return r;
+	}
+	if (sb->uses_cluster && elements_add_hairpins(sb->block, family, &lists->cluster) < 0)
+		return -ENOMEM;
+	return sb->uses_local ? elements_add_hairpins(sb->block, family, &lists->local) : 0;
+}
+
+/* How many frontends from @first on are of one service port and family. */
+static size_t frontends_alike(const struct frontends *f, size_t first)
+{
+	size_t i = first + 1;
+
+	while (i < f->n && f->items[i].index == f->items[first].index &&
+	       f->items[i].addr.family == f->items[first].addr.family)
+		i++;
+	return i - first;
+}
+
+/* About how many elements the Service has: blocks live long, so they should not be much too large. */
+static size_t elements_expected(const struct proxy *p, const struct service *service)
+{
+	size_t n = p->endpoints.n_local * service->n_ports;
+
+	for (size_t i = 0; i < p->frontends.n; i++) {
+		uint8_t family = p->frontends.items[i].addr.family;
+
+		n += 2 + service->affinity + p->endpoints.n_by_family[family_index(family)];
+	}
+	return n;
+}
+
+static int service_read(struct proxy *p, const struct service_state *st,
+			const struct service *service, const struct store *s)
+{
+	const struct vantage here = { .node = p->config.node, .zone = p->nodes->zone };
+	struct frontend_site site = proxy_site(p);
+	const struct endpoint_slice *const *slices;
+	size_t n_slices;
+	int r;
+
+	r = frontends_read(&p->frontends, service, &site, &p->problems);
+	if (r < 0)
+		return r;
+	slices = store_slices(s, st->namespace, st->name, &n_slices);
+	return endpoints_read(&p->endpoints, slices, n_slices, &here, &p->claims, &p->problems);
+}
+
+static int service_build(struct proxy *p, struct service_state *st, const struct service *service,
+			 const struct store *s, struct service_counts *ret_counts,
+			 struct block **ret)
+{
+	_cleanup_(block_freep) struct block *block = NULL;
+	struct service_build sb = {
+		.proxy = p,
+		.state = st,
+		.service = service,
+		.facts = {
+			.policy = service_policy_of(service),
+			.affinity = service->affinity,
+			.masquerade_all = p->config.masquerade_all,
+		},
+	};
+	int r;
+
+	r = service_read(p, st, service, s);
+	if (r < 0)
+		return r;
+	r = block_new(elements_expected(p, service), &block);
+	if (r < 0)
+		return r;
+
+	sb.block = block;
+	for (size_t i = 0, n; i < p->frontends.n; i += n) {
+		n = frontends_alike(&p->frontends, i);
+		r = frontends_build(&sb, &p->frontends.items[i], n);
+		if (r < 0)
+			return r;
+	}
+	st->endpoint_bits = p->endpoints.bits;
+	*ret_counts = (struct service_counts){
+		.service_ports = sb.has_frontends ? (uint32_t)service->n_ports : 0,
+		.refused_addrs = p->frontends.n_refused,
+		.skipped_endpoints = p->endpoints.n_skipped,
+	};
+	*ret = TAKE_PTR(block);
+	return 0;
+}
+
+static void service_count(struct proxy *p, struct service_state *st,
+			  const struct service_counts *counts)
+{
+	struct proxy_stats *stats = &p->stats;
+
+	stats->services += (counts->service_ports > 0) - (size_t)(st->counts.service_ports > 0);
+	stats->service_ports += counts->service_ports - (size_t)st->counts.service_ports;
+	stats->refused_addrs += counts->refused_addrs - (size_t)st->counts.refused_addrs;
+	stats->skipped_endpoints += counts->skipped_endpoints - (size_t)st->counts.skipped_endpoints;
+	st->counts = *counts;
+}
+
+/* The owner of its block in the ruleset. */
+static const char *service_owner(const struct service_state *st, char text[static OWNER_MAX_BYTES])
+{
+	snprintf(text, OWNER_MAX_BYTES, "service %s/%s", st->namespace, st->name);
+	return text;
+}
+
+int service_withdraw(const struct service_state *st, struct ruleset *rs, struct transaction *tx)
+{
+	char owner[OWNER_MAX_BYTES];
+
+	return ruleset_replace(rs, service_owner(st, owner), NULL, tx, NULL);
+}
+
+/* Put a new block in the place of the old one. */
+static int service_replace(struct proxy *p, struct service_state *st, const struct store *s,
+			   struct ruleset *rs, struct transaction *tx)
+{
+	const struct service *service = service_get(st, s);
+	struct service_counts counts = { 0 };
+	struct block *block = NULL;
+	char owner[OWNER_MAX_BYTES];
+	struct error error = { 0 };
+	int r;
+
+	if (service && !st->too_big) {
+		r = service_build(p, st, service, s, &counts, &block);
+		if (r < 0)
+			return r;
+	}
+	r = ruleset_replace(rs, service_owner(st, owner), block, tx, &error);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		problems_add(&p->problems, "not rendered: %s", error.message);
+	else
+		service_count(p, st, &counts);
+	return 0;
+}
+
+int service_render(struct proxy *p, struct service_state *st, const struct store *s,
+		   struct ruleset *rs, struct transaction *tx)
+{
+	char object[OWNER_MAX_BYTES];
+	int r = 0;
+
+	snprintf(object, sizeof(object), "Service %s/%s", st->namespace, st->name);
+	problems_begin(&p->problems, object, &st->problems);
+	if (st->too_big)
+		problems_add(&p->problems, "not rendered: more than %d frontends or %d elements",
+			     SERVICE_MAX_FRONTENDS, SERVICE_MAX_ELEMENTS);
+	if (!st->too_big || st->loses)
+		r = service_replace(p, st, s, rs, tx);
+	if (r < 0)
+		return r;
+	return problems_end(&p->problems, &st->problems);
+}

@@ -1,0 +1,49 @@
+#include "proxy/verdicts.h"
+
+/*  frontend            policy    client         endpoints      none there, some elsewhere
+ *  ClusterIP           Cluster   any            cluster list   -
+ *  ClusterIP           Local     any            local list     drop
+ *  external, NodePort  Cluster   any            cluster list   -
+ *  external, NodePort  Local     pod or node    cluster list   -
+ *  external, NodePort  Local     anybody else   local list     drop
+ *
+ * Without an endpoint anywhere every client is refused. A pod or the node that asks an external
+ * address takes a short cut for going out to the load balancer and back, so it may go anywhere.
+ */
+
+static enum verdict masquerade_verdict(const struct frontend_facts *facts, bool local)
+{
+	if (facts->masquerade_all)
+		return VERDICT_MASQUERADE_ALL;
+	if (facts->kind == FRONTEND_CLUSTER_IP)
+		return facts->pods_known ? VERDICT_MASQUERADE_OUTSIDE : VERDICT_NONE;
+	return local ? VERDICT_MASQUERADE_NODE : VERDICT_MASQUERADE_ALL;
+}
+
+struct frontend_verdicts frontend_verdicts(const struct frontend_facts *facts,
+					   const struct endpoint_lists *lists)
+{
+	bool external = facts->kind != FRONTEND_CLUSTER_IP;
+	bool local = external ? facts->policy.external_local : facts->policy.internal_local;
+	const struct target_list *inside = local && !external ? &lists->local : &lists->cluster;
+	bool some = lists->cluster.n > 0, some_local = lists->local.n > 0;
+	struct frontend_verdicts v = { 0 };
+
+	if (inside->n > 0) {
+		v.services = facts->affinity ? VERDICT_AFFINITY_LB : VERDICT_LB;
+		v.targets = inside;
+		v.masquerade = masquerade_verdict(facts, local);
+		v.affinity = facts->affinity ? VERDICT_LEARN_AFFINITY : VERDICT_NONE;
+	}
+	if (external && local && some_local) {
+		v.local_services = facts->affinity ? VERDICT_AFFINITY_LOCAL_LB : VERDICT_LOCAL_LB;
+		v.local_targets = &lists->local;
+	} else if (external && local) {
+		v.local_services = VERDICT_ACCEPT; /* on to the drop, not to other nodes */
+	}
+	if (!some)
+		v.no_endpoints = VERDICT_REFUSE;
+	else if (local && !some_local)
+		v.no_endpoints = VERDICT_DROP;
+	return v;
+}

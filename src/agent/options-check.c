@@ -117,7 +117,8 @@ static int check_family(const struct options *o, const char *name, const struct 
 {
 	char text[PREFIX_TEXT_MAX];
 
-	for (const struct prefix *p = list->items; p < list->items + list->n; p++) {
+	for (size_t i = 0; i < list->n; i++) {
+		const struct prefix *p = &list->items[i];
 		bool v4 = p->addr.family == AF_INET;
 
 		if (v4 ? o->enable_ipv4 : o->enable_ipv6)

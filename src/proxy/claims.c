@@ -42,6 +42,15 @@ static struct claim *claim_find(const struct claims *cs, const struct frontend *
 	return table_find(&cs->table, &probe);
 }
 
+/* Nearly every endpoint shares no network with any cluster IP: that is told without a search. */
+static size_t addr_network(const struct addr *a)
+{
+	uint8_t network[16] = { 0 };
+
+	memcpy(network, a->bytes, addr_len_bytes(a) / 2);
+	return mix_addr(network, 0) % CLAIM_NETWORKS;
+}
+
 static void claim_touch(struct claims *cs, struct claim *c)
 {
 	if (c->touched)
@@ -64,6 +73,7 @@ static int claim_get(struct claims *cs, const struct frontend *f, struct claim *
 			return -ENOMEM;
 		*c = claim_probe(f);
 		table_put(&cs->table, c);
+		cs->n_whole[addr_network(&c->addr)] += claim_is_whole_addr(c);
 		claim_touch(cs, c);
 	}
 	*ret = c;
@@ -178,6 +188,7 @@ int claims_settle(struct claims *cs, claims_moved_fn moved, void *userdata)
 		if (best) {
 			c->holder_index = best->index;
 		} else {
+			cs->n_whole[addr_network(&c->addr)] -= claim_is_whole_addr(c);
 			free(table_take(&cs->table, c));
 		}
 	}
@@ -189,11 +200,18 @@ const struct claim *claims_find(const struct claims *cs, const struct frontend *
 	return claim_find(cs, f);
 }
 
-bool claims_have_addr(const struct claims *cs, const struct addr *a)
+bool claims_have_addr(struct claims *cs, const struct addr *a)
 {
 	struct frontend whole = frontend_whole_addr(a);
+	size_t network = addr_network(a);
 
-	return claim_find(cs, &whole) != NULL;
+	cs->asked[network] = true;
+	return cs->n_whole[network] > 0 && claim_find(cs, &whole);
+}
+
+bool claims_asked_for_addr(const struct claims *cs, const struct addr *a)
+{
+	return cs->asked[addr_network(a)];
 }
 
 void claims_free(struct claims *cs)

@@ -31,7 +31,7 @@ struct claim {
 	struct addr addr;
 	uint8_t protocol;
 	uint16_t port;
-	bool touched;                 /* waits to be settled */
+	bool touched; /* waits to be settled */
 	bool contested;
 	uint16_t holder_index;        /* of the holder's service port */
 	struct service_state *holder; /* as settled last; NULL: new */
@@ -39,8 +39,14 @@ struct claim {
 	struct claim *next_touched;
 };
 
+enum { CLAIM_NETWORKS = 4096 };
+
 struct claims {
 	struct table table; /* of struct claim, owned */
+	/* By a hash of the network: how many whole addresses, and whether claims_have_addr() was
+	 * ever asked for one. */
+	uint32_t n_whole[CLAIM_NETWORKS];
+	bool asked[CLAIM_NETWORKS];
 	struct claim *touched;
 	size_t n_contested;
 };
@@ -72,6 +78,9 @@ int claims_update(struct claims *cs, struct service_state *st, const struct fron
 int claims_settle(struct claims *cs, claims_moved_fn moved, void *userdata);
 /* NULL when nobody wants it. */
 const struct claim *claims_find(const struct claims *cs, const struct frontend *f);
-bool claims_have_addr(const struct claims *cs, const struct addr *a);
+/* Whether @a is a claimed whole address. */
+bool claims_have_addr(struct claims *cs, const struct addr *a);
+/* False when claims_have_addr() was never asked for @a. */
+bool claims_asked_for_addr(const struct claims *cs, const struct addr *a);
 
 #endif

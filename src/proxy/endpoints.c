@@ -7,7 +7,6 @@
 #include "base/array.h"
 #include "proxy/address-safety.h"
 #include "proxy/claims.h"
-#include "proxy/state.h"
 #include "ruleset/element.h"
 
 static bool strings_have(const char *const *strings, size_t n, const char *wanted)
@@ -40,7 +39,7 @@ static uint16_t endpoint_flags(const struct endpoint *one, const struct vantage 
 }
 
 /* Why connections may not be sent there, or NULL. */
-static const char *endpoint_problem(const struct addr *a, const struct claims *claims)
+static const char *endpoint_problem(const struct addr *a, struct claims *claims)
 {
 	const char *problem = endpoint_addr_problem(a);
 
@@ -50,7 +49,7 @@ static const char *endpoint_problem(const struct addr *a, const struct claims *c
 }
 
 static int candidates_add_slice(struct endpoints *e, uint32_t slice, const struct vantage *here,
-				const struct claims *claims, struct problems *problems)
+				struct claims *claims, struct problems *problems)
 {
 	const struct endpoint_slice *from = e->slices[slice];
 	char text[ADDR_TEXT_MAX];
@@ -60,7 +59,6 @@ static int candidates_add_slice(struct endpoints *e, uint32_t slice, const struc
 		const char *problem = endpoint_problem(&one->addr, claims);
 		int r;
 
-		e->bits |= addr_bits(one->addr.bytes);
 		if (problem) {
 			e->n_skipped++;
 			problems_add(problems, "endpoint %s skipped: it %s",
@@ -82,14 +80,12 @@ static int candidates_add_slice(struct endpoints *e, uint32_t slice, const struc
 }
 
 int endpoints_read(struct endpoints *e, const struct endpoint_slice *const *slices, size_t n,
-		   const struct vantage *here, const struct claims *claims,
-		   struct problems *problems)
+		   const struct vantage *here, struct claims *claims, struct problems *problems)
 {
 	int r = 0;
 
 	e->slices = slices;
 	e->n_candidates = 0;
-	e->bits = 0;
 	e->n_skipped = 0;
 	e->n_local = 0;
 	memset(e->n_by_family, 0, sizeof(e->n_by_family));
@@ -97,7 +93,8 @@ int endpoints_read(struct endpoints *e, const struct endpoint_slice *const *slic
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		const struct key_values *labels = &slices[i]->object.labels;
 
-		if (slices[i]->family == 0 || key_values_get(labels, "service.kubernetes.io/headless"))
+		if (slices[i]->family == 0 ||
+		    key_values_get(labels, "service.kubernetes.io/headless"))
 			continue;
 		r = candidates_add_slice(e, (uint32_t)i, here, claims, problems);
 	}
@@ -192,7 +189,8 @@ static uint16_t topology_needs(const struct target_list *ring)
 }
 
 /* Those of the ring that have all of @flags, in the order of the ring. */
-static void targets_choose(struct target_list *chosen, const struct target_list *ring, unsigned flags)
+static void targets_choose(struct target_list *chosen, const struct target_list *ring,
+			   unsigned flags)
 {
 	chosen->n = 0;
 	for (size_t i = 0; i < ring->n; i++)
@@ -235,7 +233,8 @@ int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8
 	if (r < 0)
 		return r;
 	if (e->ring.n > DISPATCH_MAX_ENDPOINTS)
-		problems_add(problems, "port \"%s\" has more than %d endpoints: the others are not used",
+		problems_add(problems,
+			     "port \"%s\" has more than %d endpoints: the others are not used",
 			     port->name, DISPATCH_MAX_ENDPOINTS);
 
 	r = list_fill(e, &e->lists.cluster, topology_needs(&e->ring), 0);

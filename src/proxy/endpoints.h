@@ -17,12 +17,12 @@ struct claims;
 
 enum endpoint_flag {
 	ENDPOINT_READY = 1 << 0,
-	ENDPOINT_DRAINING = 1 << 1,       /* serving and terminating */
+	ENDPOINT_DRAINING = 1 << 1, /* serving and terminating */
 	ENDPOINT_LOCAL = 1 << 2,
 	ENDPOINT_NODE_HINT = 1 << 3,
-	ENDPOINT_HINTS_NODE = 1 << 4,     /* this node */
+	ENDPOINT_HINTS_NODE = 1 << 4, /* this node */
 	ENDPOINT_ZONE_HINT = 1 << 5,
-	ENDPOINT_HINTS_ZONE = 1 << 6,     /* this node's zone */
+	ENDPOINT_HINTS_ZONE = 1 << 6, /* this node's zone */
 };
 
 /* An endpoint of any port, as this node sees it. */
@@ -43,15 +43,14 @@ struct endpoints {
 	const struct endpoint_slice *const *slices; /* borrowed */
 	struct candidate *candidates;
 	size_t n_candidates, cap_candidates;
-	struct target_list ring;     /* those of one service port, sorted by target_cmp() */
+	struct target_list ring; /* those of one service port, sorted by target_cmp() */
 	struct target_list chosen;
-	uint32_t *next;              /* scratch of slots_assign() */
+	uint32_t *next; /* scratch of slots_assign() */
 	size_t cap_next;
 	struct endpoint_lists lists;
-	uint64_t bits;               /* addr_bits() of all, skipped ones too */
 	uint32_t n_skipped;
 	size_t n_by_family[FAMILY_COUNT]; /* candidates */
-	size_t n_local;              /* candidates, both families */
+	size_t n_local;                   /* candidates, both families */
 };
 
 /* This node's name, and its zone or NULL. */
@@ -63,8 +62,7 @@ struct vantage {
 /* Read the endpoints of all slices, leaving out addresses that are none, and cluster IPs (@claims).
  * Those are told to @problems. -ENOMEM. */
 int endpoints_read(struct endpoints *e, const struct endpoint_slice *const *slices, size_t n,
-		   const struct vantage *here, const struct claims *claims,
-		   struct problems *problems);
+		   const struct vantage *here, struct claims *claims, struct problems *problems);
 /* Make @e->lists those of service port @port in @family. -ENOMEM. */
 int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8_t family,
 		     struct problems *problems);

@@ -22,8 +22,8 @@ struct frontend {
 	struct addr addr;
 	uint8_t protocol;
 	uint8_t kind;
-	uint16_t port;       /* host order */
-	uint16_t index;      /* of the service port in its Service */
+	uint16_t port;  /* host order */
+	uint16_t index; /* of the service port in its Service */
 };
 
 struct frontends {

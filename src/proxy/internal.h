@@ -19,15 +19,15 @@
 
 struct proxy {
 	struct proxy_config config;
-	struct nodes *nodes;        /* as of the last sync */
+	struct nodes *nodes; /* as of the last sync */
 	bool nodes_stale;
-	struct addr *local_addrs;   /* of this host's interfaces, sorted */
+	struct addr *local_addrs; /* of this host's interfaces, sorted */
 	size_t n_local_addrs;
 	struct states states;
 	struct claims claims;
-	struct addr *moved_ips;     /* cluster IPs that appeared or went since they were looked at */
+	struct addr *moved_ips; /* cluster IPs that appeared or went since they were looked at */
 	size_t n_moved_ips, cap_moved_ips;
-	struct proxy_stats stats;   /* but for @contested */
+	struct proxy_stats stats; /* but for @contested */
 	/* Scratch memory of the Service that is being looked at. */
 	struct problems problems;
 	struct frontends frontends;

@@ -77,7 +77,8 @@ static int ranges_read(struct addr_ranges *ranges, const struct prefixes *all, u
 	return 0;
 }
 
-static int nodes_read_pods(struct nodes *n, const struct store *s, const struct proxy_config *config)
+static int nodes_read_pods(struct nodes *n, const struct store *s,
+			   const struct proxy_config *config)
 {
 	struct prefixes all = { 0 };
 	int r;

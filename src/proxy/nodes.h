@@ -29,7 +29,7 @@ struct nodes {
 	struct addr primary[FAMILY_COUNT]; /* of this node; family 0: none */
 	struct addr *addrs;                /* all of this node, sorted, no two alike */
 	size_t n_addrs, cap_addrs;
-	char *zone;                        /* of this node; may be NULL */
+	char *zone;                            /* of this node; may be NULL */
 	struct addr_ranges pods[FAMILY_COUNT]; /* of all nodes; none of a disabled family */
 };
 

@@ -28,7 +28,8 @@ struct problems {
 
 void problems_begin(struct problems *p, const char *object, const struct problem_memory *before);
 /* NULL is fine: nobody wants to know. */
-void problems_add(struct problems *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void problems_add(struct problems *p, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 /* Remember the problems in @memory. 0 or -ENOMEM. */
 int problems_end(const struct problems *p, struct problem_memory *memory);
 

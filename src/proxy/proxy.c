@@ -141,7 +141,8 @@ static int proxy_claim_moved(const struct claim *c, struct service_state *from,
 	struct proxy *p = userdata;
 	int r;
 
-	if (claim_is_whole_addr(c) && !(from && to)) {
+	if (claim_is_whole_addr(c) && !(from && to) &&
+	    claims_asked_for_addr(&p->claims, &c->addr)) {
 		r = ARRAY_RESERVE(p->moved_ips, p->n_moved_ips, p->cap_moved_ips);
 		if (r < 0)
 			return r;
@@ -154,18 +155,6 @@ static int proxy_claim_moved(const struct claim *c, struct service_state *from,
 		states_queue(&p->states, to);
 	}
 	return 0;
-}
-
-/* Whether an endpoint may be among the cluster IPs that moved: quick, and wrong only by a yes. */
-static bool state_may_have_moved_ip(const struct service_state *st, const struct proxy *p)
-{
-	for (size_t i = 0; i < p->n_moved_ips; i++) {
-		uint64_t bits = addr_bits(p->moved_ips[i].bytes);
-
-		if ((st->endpoint_bits & bits) == bits)
-			return true;
-	}
-	return false;
 }
 
 static bool state_has_moved_ip(const struct service_state *st, const struct proxy *p,
@@ -183,7 +172,8 @@ static bool state_has_moved_ip(const struct service_state *st, const struct prox
 	return false;
 }
 
-/* A cluster IP is no endpoint (endpoints_read()): who has it as one must be computed. */
+/* A cluster IP is no endpoint (endpoints_read()): who has it as one must be computed. The walk is long,
+ * but cluster IPs and endpoints seldom share a network. */
 static void proxy_queue_by_moved_ips(struct proxy *p, const struct store *s)
 {
 	struct service_state *st;
@@ -193,7 +183,7 @@ static void proxy_queue_by_moved_ips(struct proxy *p, const struct store *s)
 		return;
 	p->n_moved_ips = addrs_unique(p->moved_ips, p->n_moved_ips);
 	while ((st = table_next(&p->states.table, &position)))
-		if (!st->queued && state_may_have_moved_ip(st, p) && state_has_moved_ip(st, p, s))
+		if (!st->queued && state_has_moved_ip(st, p, s))
 			states_queue(&p->states, st);
 	p->n_moved_ips = 0;
 }

@@ -24,12 +24,12 @@ struct transaction;
 
 /* What the flags and the node say. Arrays are borrowed and must outlive the proxy. */
 struct proxy_config {
-	const char *node;           /* Node object's name */
-	bool ipv4, ipv6;            /* --enable-ipv4, --enable-ipv6 */
-	bool masquerade_all;        /* --masquerade-all */
-	bool node_port_all;         /* --nodeport-bindon-all-ip */
-	bool strict_addresses;      /* --strict-external-ip-validation */
-	const struct prefix *cluster_ranges;  /* --service-cluster-ip-range */
+	const char *node;                    /* Node object's name */
+	bool ipv4, ipv6;                     /* --enable-ipv4, --enable-ipv6 */
+	bool masquerade_all;                 /* --masquerade-all */
+	bool node_port_all;                  /* --nodeport-bindon-all-ip */
+	bool strict_addresses;               /* --strict-external-ip-validation */
+	const struct prefix *cluster_ranges; /* --service-cluster-ip-range */
 	size_t n_cluster_ranges;
 	const struct prefix *external_ranges; /* --service-external-ip-range */
 	size_t n_external_ranges;
@@ -58,10 +58,10 @@ int proxy_sync(struct proxy *p, struct store *s, struct ruleset *rs, struct tran
 	       size_t *ret_computed, struct error *err);
 
 struct proxy_stats {
-	size_t services;        /* Services with at least one frontend here */
+	size_t services; /* Services with at least one frontend here */
 	size_t service_ports;
-	size_t refused_addrs;   /* external addresses refused by validation */
-	size_t contested;       /* frontends claimed by more than one service port */
+	size_t refused_addrs;     /* external addresses refused by validation */
+	size_t contested;         /* frontends claimed by more than one service port */
 	size_t skipped_endpoints; /* loopback, link-local, ... */
 };
 struct proxy_stats proxy_stats(const struct proxy *p);

@@ -60,8 +60,8 @@ static bool service_fits(const struct frontends *f, const struct service_state *
 			 const struct store *s)
 {
 	size_t n_slices, n_endpoints[FAMILY_COUNT] = { 0 }, n = 0;
-	const struct endpoint_slice *const *slices =
-		store_slices(s, st->namespace, st->name, &n_slices);
+	const struct endpoint_slice *const *slices = store_slices(s, st->namespace, st->name,
+								  &n_slices);
 
 	for (size_t i = 0; i < n_slices; i++)
 		n_endpoints[family_index(slices[i]->family)] += slices[i]->n_endpoints;
@@ -214,9 +214,9 @@ static int service_read(struct proxy *p, const struct service_state *st,
 	return endpoints_read(&p->endpoints, slices, n_slices, &here, &p->claims, &p->problems);
 }
 
-static int service_build(struct proxy *p, struct service_state *st, const struct service *service,
-			 const struct store *s, struct service_counts *ret_counts,
-			 struct block **ret)
+static int service_build(struct proxy *p, const struct service_state *st,
+			 const struct service *service, const struct store *s,
+			 struct service_counts *ret_counts, struct block **ret)
 {
 	_cleanup_(block_freep) struct block *block = NULL;
 	struct service_build sb = {
@@ -245,7 +245,6 @@ static int service_build(struct proxy *p, struct service_state *st, const struct
 		if (r < 0)
 			return r;
 	}
-	st->endpoint_bits = p->endpoints.bits;
 	*ret_counts = (struct service_counts){
 		.service_ports = sb.has_frontends ? (uint32_t)service->n_ports : 0,
 		.refused_addrs = p->frontends.n_refused,
@@ -263,7 +262,8 @@ static void service_count(struct proxy *p, struct service_state *st,
 	stats->services += (counts->service_ports > 0) - (size_t)(st->counts.service_ports > 0);
 	stats->service_ports += counts->service_ports - (size_t)st->counts.service_ports;
 	stats->refused_addrs += counts->refused_addrs - (size_t)st->counts.refused_addrs;
-	stats->skipped_endpoints += counts->skipped_endpoints - (size_t)st->counts.skipped_endpoints;
+	stats->skipped_endpoints += counts->skipped_endpoints -
+				    (size_t)st->counts.skipped_endpoints;
 	st->counts = *counts;
 }
 

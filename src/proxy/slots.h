@@ -12,10 +12,10 @@
 
 /* An address and port that connections go to, with its place on the ring. */
 struct target {
-	uint64_t hash;     /* target_hash() */
-	uint8_t addr[16];  /* network order */
-	uint16_t port;     /* host order */
-	uint16_t flags;    /* enum endpoint_flag */
+	uint64_t hash;    /* target_hash() */
+	uint8_t addr[16]; /* network order */
+	uint16_t port;    /* host order */
+	uint16_t flags;   /* enum endpoint_flag */
 };
 
 struct target_list {

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/mix.h"
-
 static uint64_t state_hash(const void *item)
 {
 	const struct service_state *st = item;
@@ -17,8 +15,7 @@ static bool state_equal(const void *a, const void *b)
 {
 	const struct service_state *one = a, *other = b;
 
-	return strcmp(one->name, other->name) == 0 &&
-	       strcmp(one->namespace, other->namespace) == 0;
+	return strcmp(one->name, other->name) == 0 && strcmp(one->namespace, other->namespace) == 0;
 }
 
 static const struct table_type state_type = { .hash = state_hash, .equal = state_equal };
@@ -100,11 +97,4 @@ void states_free(struct states *ss)
 	while ((st = table_next(&ss->table, &position)))
 		state_free(st);
 	table_free(&ss->table);
-}
-
-uint64_t addr_bits(const uint8_t addr[static 16])
-{
-	uint64_t hash = mix_addr(addr, 0);
-
-	return (uint64_t)1 << (hash & 63) | (uint64_t)1 << (hash >> 6 & 63);
 }

@@ -12,24 +12,23 @@
 struct claimant;
 
 struct service_counts {
-	uint32_t service_ports;  /* 0: no frontend here */
+	uint32_t service_ports; /* 0: no frontend here */
 	uint32_t refused_addrs;
 	uint32_t skipped_endpoints;
 };
 
 struct service_state {
-	struct service_state *next;   /* in the queue */
-	const char *namespace;        /* both in @text */
+	struct service_state *next; /* in the queue */
+	const char *namespace;      /* both in @text */
 	const char *name;
-	int64_t created;              /* of the Service, whose age decides on contested frontends */
-	struct claimant *claimants;   /* owned; the frontends that it wants */
+	int64_t created;            /* of the Service, whose age decides on contested frontends */
+	struct claimant *claimants; /* owned; the frontends that it wants */
 	size_t n_claimants;
-	uint64_t endpoint_bits;       /* addr_bits() of all its endpoints */
 	struct problem_memory problems;
 	struct service_counts counts;
 	bool queued;
-	bool too_big;                 /* keeps the block that it had */
-	bool loses, gains;            /* in this sync: frontends, to and from other Services */
+	bool too_big;      /* keeps the block that it had */
+	bool loses, gains; /* in this sync: frontends, to and from other Services */
 	char text[];
 };
 
@@ -51,8 +50,5 @@ void states_forget(struct states *ss, struct service_state *st);
 void states_queue(struct states *ss, struct service_state *st);
 /* Take out the one that @link points to. */
 void states_unqueue(struct states *ss, struct service_state **link);
-
-/* A bit pattern that is contained in the union of patterns of any set that has @a. */
-uint64_t addr_bits(const uint8_t addr[static 16]);
 
 #endif

@@ -96,10 +96,11 @@ bool yaml_scalar_is_string(const yaml_event_t *event)
 
 static int integer_build(const char *text, int base, json_t **ret, struct error *err)
 {
+	size_t sigil_bytes = base == 10 ? 0 : strlen("0x");
 	long long number;
 
 	errno = 0;
-	number = strtoll(text, NULL, base);
+	number = strtoll(text + sigil_bytes, NULL, base);
 	if (errno == ERANGE)
 		return error_set(err, -EINVAL, "%.64s is beyond 64 bits", text);
 	*ret = json_integer(number);
@@ -142,9 +143,9 @@ static int value_build(const yaml_event_t *event, json_t **ret, struct error *er
 	case SCALAR_DECIMAL:
 		return integer_build(text, 10, ret, err);
 	case SCALAR_OCTAL:
-		return integer_build(text + 2, 8, ret, err);
+		return integer_build(text, 8, ret, err);
 	case SCALAR_HEXADECIMAL:
-		return integer_build(text + 2, 16, ret, err);
+		return integer_build(text, 16, ret, err);
 	case SCALAR_REAL:
 		return real_build(text, ret, err);
 	case SCALAR_NO_JSON:

@@ -10,7 +10,8 @@
 #include "object/yaml-scalar.h"
 
 /* The text is cut before every line "---", and each part has a parser of its own: what is wrong in
- * one part can't spread to the next. A part holds one document, or several ended by "...". */
+ * one part can't spread to the next. A part holds one document, or none; libyaml takes nothing but
+ * a "---" behind the "..." that may end it. */
 struct yaml_reader {
 	const char *text;
 	size_t len;

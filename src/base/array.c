@@ -9,7 +9,7 @@
 int array_grow(void **items, size_t *capacity, size_t n, size_t size)
 {
 	size_t wanted, bytes;
-	void *p;
+	void *old, *new;
 
 	if (n <= *capacity)
 		return 0;
@@ -21,11 +21,11 @@ int array_grow(void **items, size_t *capacity, size_t n, size_t size)
 		return -ENOMEM;
 
 	/* The caller's pointer is of another type than void *: memcpy() may look at it, we may not. */
-	memcpy(&p, items, sizeof(p));
-	p = realloc(p, bytes);
-	if (!p)
+	memcpy(&old, items, sizeof(old));
+	new = realloc(old, bytes);
+	if (!new)
 		return -ENOMEM;
-	memcpy(items, &p, sizeof(p));
+	memcpy(items, &new, sizeof(new));
 	*capacity = wanted;
 	return 0;
 }

@@ -71,8 +71,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
 	line_put(&l, level_names[level]);
 	line_put(&l, " msg=");
 	line_quote(&l, message);
-	for (; fields->key; fields++)
-		put_field(&l, fields);
+	for (size_t i = 0; i < LOG_MAX_FIELDS && fields[i].key; i++)
+		put_field(&l, &fields[i]);
 
 	record[l.len++] = '\n'; /* in the place of the final zero */
 	while (write(STDERR_FILENO, record, l.len) < 0 && errno == EINTR)

@@ -12,6 +12,8 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
+enum { LOG_MAX_FIELDS = 23 };
+
 struct log_field {
 	const char *key;  /* NULL ends a list of fields */
 	const char *text; /* NULL: the field is @number */
@@ -29,12 +31,12 @@ static inline struct log_field log_text(const char *key, const char *text)
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* Write one record to descriptor 2 with one write(2). @fields ends with a field whose key is NULL. */
+/* Write one record to descriptor 2 with one write(2). @fields ends with a field whose key is NULL, or
+ * with the LOG_MAX_FIELDS-th. */
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 
-/* clang-format off */
-#define log_fields(...) ((const struct log_field[]){ __VA_ARGS__ __VA_OPT__(,) { .key = NULL } })
-/* clang-format on */
+/* What is not given is zero, and so ends the list. */
+#define log_fields(...) ((const struct log_field[LOG_MAX_FIELDS + 1]){ __VA_ARGS__ })
 #define log_error(message, ...) log_write(LOG_LEVEL_ERROR, message, log_fields(__VA_ARGS__))
 #define log_warn(message, ...) log_write(LOG_LEVEL_WARN, message, log_fields(__VA_ARGS__))
 #define log_info(message, ...) log_write(LOG_LEVEL_INFO, message, log_fields(__VA_ARGS__))

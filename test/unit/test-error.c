@@ -87,8 +87,10 @@ static void check_cut(size_t n_ascii)
 	size_t expected = (ERROR_MAX_BYTES - 1 - n_ascii) / 2 * 2 + n_ascii;
 
 	memset(text, 'a', n_ascii);
-	for (size_t i = n_ascii; i + 2 < sizeof(text); i += 2)
-		memcpy(text + i, "\xc3\xa9", 2);
+	for (size_t i = n_ascii; i + 2 < sizeof(text); i += 2) {
+		text[i] = '\xc3';
+		text[i + 1] = '\xa9';
+	}
 	error_set(&err, -E2BIG, "%s", text);
 	assert_int_equal(strlen(err.message), expected);
 	assert_memory_equal(err.message, text, expected);

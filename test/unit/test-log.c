@@ -65,6 +65,17 @@ static void test_record_has_level_message_and_fields(void **state)
 					"most=9223372036854775807\n");
 }
 
+static void test_record_may_have_no_end_of_fields(void **state)
+{
+	struct log_field fields[LOG_MAX_FIELDS + 1];
+
+	(void)state;
+	for (int i = 0; i <= LOG_MAX_FIELDS; i++)
+		fields[i] = log_number("n", i);
+	log_write(LOG_LEVEL_INFO, "m", fields);
+	assert_non_null(strstr(captured(), " n=22\n"));
+}
+
 static void test_level_drops_what_is_above(void **state)
 {
 	(void)state;
@@ -184,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		log_test(test_record_has_level_message_and_fields),
+		log_test(test_record_may_have_no_end_of_fields),
 		log_test(test_level_drops_what_is_above),
 		log_test(test_errno_survives),
 		log_test(test_texts_are_quoted_when_they_must_be),

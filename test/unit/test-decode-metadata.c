@@ -206,9 +206,7 @@ static void test_O9_names_at_the_limit(void **state)
 	memset(namespace, 'b', sizeof(namespace));
 	name[OBJECT_MAX_NAME] = '\0';
 	namespace[63] = '\0';
-	struct object *o = decode(POD, "{'name':'a'}");
-	object_free(o);
-	o = decode("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s','namespace':'%s'}}",
+	struct object *o = decode("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s','namespace':'%s'}}",
 		   name, namespace);
 	assert_string_equal(o->name, name);
 	assert_string_equal(o->namespace, namespace);

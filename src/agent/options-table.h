@@ -1,5 +1,5 @@
-/* options-table.h - one row for every flag. Parsing, rules, usage text and the check of the man page
- * all read it. For the options-*.c files and their test.
+/* options-table.h - one row for every flag. Parsing, rules, usage text and the check of the man
+ * page all read it. For the options-*.c files and their tests.
  */
 #ifndef KUBE_NFT_AGENT_OPTIONS_TABLE_H
 #define KUBE_NFT_AGENT_OPTIONS_TABLE_H

@@ -122,7 +122,8 @@ void options_free(struct options *o);
  * options_free() in any case; pointers into @argv are kept. Flags that are not given get their
  * defaults. With --help or --version the rules are not checked.
  * -EINVAL: an unknown flag, or a value that can't be read. -EDOM: a value, or a combination, that
- * breaks a rule. -ENOMEM. The sentence names flag and value (never a password) and what is allowed. */
+ * breaks a rule. -ENOMEM. The sentence names flag and value (never a password) and what is
+ * allowed. */
 int options_parse(struct options *o, int argc, char **argv, struct error *err);
 
 /* Whether the command line itself named the flag (without dashes). False for unknown names. */
@@ -131,8 +132,8 @@ bool options_given(const struct options *o, const char *name);
 /* Whether router, firewall and service proxy are all switched off. */
 bool options_nothing_enabled(const struct options *o);
 
-/* Refuse what is asked for and not built yet, and say how to go on. Not called for --help, --version
- * or commands. -EOPNOTSUPP with a sentence. @notice is told of defaults that would need it but do
+/* Refuse what is asked for and not built yet, and say how to go on. Not called for --help,
+ * --version or commands. -EOPNOTSUPP with a sentence. @notice is told of defaults that would need it but do
  * no harm (health port). */
 int options_check_built(const struct options *o,
 			void (*notice)(const char *flag, const char *reason), struct error *err);

@@ -64,18 +64,6 @@ static struct manifest_file *file_find(const struct directory *d, const char *na
 	return i < d->n_files && strcmp(d->files[i]->name, name) == 0 ? d->files[i] : NULL;
 }
 
-static void overfull_tell(struct directory *d)
-{
-	struct error problem;
-
-	if (d->overfull)
-		return;
-	d->overfull = true;
-	error_set(&problem, -E2BIG, "has more than %d manifests: the others are not read",
-		  MANIFESTS_MAX_FILES);
-	d->events.report(d->path, problem.message, d->events.userdata);
-}
-
 /* There is no file @name yet. */
 static int file_add(struct directory *d, const char *name)
 {
@@ -83,7 +71,7 @@ static int file_add(struct directory *d, const char *name)
 	struct manifest_file *f;
 
 	if (d->n_files == MANIFESTS_MAX_FILES) {
-		overfull_tell(d);
+		d->overfull = true;
 		return 0;
 	}
 	if (ARRAY_RESERVE(d->files, d->n_files, d->capacity) < 0)
@@ -172,8 +160,7 @@ int directory_list(struct directory *d, struct error *err)
 	/* Sorted, so that new files are appended and the limit cuts off the last names. */
 	if (names.n > 0)
 		qsort(names.items, names.n, sizeof(names.items[0]), name_cmp);
-	if (names.n <= MANIFESTS_MAX_FILES)
-		d->overfull = false;
+	d->overfull = false;
 	for (size_t i = 0; i < d->n_files; i++)
 		d->files[i]->dirty = true;
 	for (size_t i = 0; i < names.n; i++) {
@@ -264,7 +251,19 @@ static void files_forget_gone(struct directory *d)
 	d->n_files = kept;
 }
 
-int directory_read(struct directory *d, struct error *err)
+static void overfull_tell(struct directory *d)
+{
+	struct error problem;
+
+	if (d->overfull && !d->overfull_told) {
+		error_set(&problem, -E2BIG, "has more than %d manifests: the others are not read",
+			  MANIFESTS_MAX_FILES);
+		d->events.report(d->path, problem.message, d->events.userdata);
+	}
+	d->overfull_told = d->overfull;
+}
+
+static int pass_run(struct directory *d, struct error *err)
 {
 	_cleanup_close_ int fd = open(d->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
@@ -282,6 +281,22 @@ int directory_read(struct directory *d, struct error *err)
 	definitions_settle(&d->definitions);
 	files_forget_gone(d);
 	return 0;
+}
+
+int directory_read(struct directory *d, struct error *err)
+{
+	int r;
+
+	r = pass_run(d, err);
+	/* Files that went have made room for some that were left out. */
+	while (r == 0 && d->overfull && d->n_files < MANIFESTS_MAX_FILES) {
+		r = directory_list(d, err);
+		if (r == 0)
+			r = pass_run(d, err);
+	}
+	if (r == 0)
+		overfull_tell(d);
+	return r;
 }
 
 struct manifests_stats directory_stats(const struct directory *d)

@@ -19,7 +19,8 @@ struct directory {
 	struct definitions definitions;
 	struct manifest_file **files; /* sorted by name */
 	size_t n_files, capacity;
-	bool overfull; /* has more than MANIFESTS_MAX_FILES, and this was told */
+	bool overfull; /* there are files beyond MANIFESTS_MAX_FILES */
+	bool overfull_told;
 };
 
 /* @d must not move afterwards. 0 or -ENOMEM. */

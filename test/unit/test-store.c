@@ -378,8 +378,10 @@ static void test_random_operations_match_a_naive_model(void **state)
 			if (kind == KIND_ENDPOINT_SLICE)
 				m.belongs_to[i] = rand() % N_SERVICES;
 			snprintf(service, sizeof(service), "%d", m.belongs_to[i]);
-			assert_int_equal(store_apply(s, object_make((enum object_kind)kind, "ns", name,
-								    kind ? service : NULL, step)), 0);
+			assert_int_equal(store_apply(s,
+						     object_make((enum object_kind)kind, "ns", name,
+								 kind ? service : NULL, step)),
+					 0);
 			model_mark(&m, kind, i);
 		} else {
 			m.versions[kind][i] = 0;
@@ -417,9 +419,9 @@ static void test_failed_allocations_leave_the_store_as_it_was(void **state)
 		assert_int_equal(n_slices, store_count(s, KIND_ENDPOINT_SLICE));
 		assert_int_equal(store_count(s, KIND_SERVICE) + n_slices, failed ? 1 : 2);
 		assert_int_equal(store_changed_services(s, key_append, &b), 0);
-		assert_string_equal(buf_text(&b), !failed	? "default/db default/web " :
-						  n_slices	? "default/db " :
-								  "default/web ");
+		assert_string_equal(buf_text(&b), !failed  ? "default/db default/web " :
+						  n_slices ? "default/db " :
+							     "default/web ");
 	}
 	assert_true(n > 6);
 }

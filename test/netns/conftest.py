@@ -1,0 +1,79 @@
+"""Clusters for the tests. Whatever ends the run, nothing is left of them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from rig.agent import Agent
+from rig.client import kernel_has_sctp
+from rig.cluster import Cluster
+from rig.netns import sweep
+
+PROTOCOLS = ["TCP", "UDP", "SCTP"] if kernel_has_sctp() else ["TCP", "UDP"]
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    raise KeyboardInterrupt
+
+
+def pytest_configure() -> None:
+    signal.signal(signal.SIGTERM, _end)
+    sweep()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if "SCTP" not in PROTOCOLS:
+        terminalreporter.write_line("note: this kernel has no SCTP sockets, so no test uses them")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "family" in metafunc.fixturenames:
+        metafunc.parametrize("family", [4, 6], ids=["ipv4", "ipv6"])
+    if "protocol" in metafunc.fixturenames:
+        metafunc.parametrize("protocol", PROTOCOLS, ids=str.lower)
+    if "client" in metafunc.fixturenames:
+        metafunc.parametrize("client", ["pod", "node", "outside"])
+
+
+def _with_pods(cluster: Cluster) -> Cluster:
+    cluster.add_pods(cluster.node1, "web-1", "web-2", "shell")
+    cluster.add_pods(cluster.node2, "web-3", "web-4")
+    return cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """web-1, web-2 and the client pod shell on node1, where the agent is; web-3, web-4 on node2.
+    For tests that only add manifests of their own; one cluster serves a whole file."""
+    with Cluster() as made:
+        yield _with_pods(made)
+
+
+@pytest.fixture(scope="module")
+def agent(cluster: Cluster) -> Agent:
+    """The agent that runs in `cluster`."""
+    made = cluster.agent()
+    made.start()
+    cluster.settle(made)
+    return made
+
+
+@pytest.fixture
+def own_cluster() -> Iterator[Cluster]:
+    """The same as `cluster`, for one test alone."""
+    with Cluster() as made:
+        yield _with_pods(made)
+
+
+@pytest.fixture
+def own_agent(own_cluster: Cluster) -> Agent:
+    """The agent that runs in `own_cluster`."""
+    made = own_cluster.agent()
+    made.start()
+    own_cluster.settle(made)
+    return made

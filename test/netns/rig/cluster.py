@@ -1,0 +1,277 @@
+"""Two nodes, their pods, and a client outside, each a network namespace.
+
+    client 192.168.50.100 --+-- node1 192.168.50.11 -- kube-bridge 10.244.1.1 -- pods 10.244.1.2 ...
+           (routes to the   |
+            Services' nets) +-- node2 192.168.50.12 -- kube-bridge 10.244.2.1 -- pods 10.244.2.2 ...
+
+IPv6 is the same with fd50::/64 and fd44:0:0:N::/64. The agent runs on node1. A pod has a /32 (/128)
+address, so that its node routes everything it sends, and br_netfilter is not needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from . import objects
+from .agent import Agent
+from .netns import Namespace, unique_prefix
+from .objects import Object
+
+SERVER = Path(__file__).with_name("server.py")
+SERVER_PORTS = ("8080", "8081")
+
+CLIENT_IPS = {4: "192.168.50.100", 6: "fd50::100"}
+POD_RANGES = {4: "10.244.0.0/16", 6: "fd44::/16"}
+SERVICE_RANGES = ("10.96.0.0/16", "fd96::/112")
+EXTERNAL_RANGES = ("203.0.113.0/24", "2001:db8:113::/64")
+LOAD_BALANCER_RANGES = ("198.51.100.0/24", "2001:db8:100::/64")
+FLAGS = (
+    "--enable-ipv6=true",
+    *(f"--service-cluster-ip-range={r}" for r in SERVICE_RANGES),
+    *(f"--service-external-ip-range={r}" for r in EXTERNAL_RANGES),
+    *(f"--loadbalancer-ip-range={r}" for r in LOAD_BALANCER_RANGES),
+)
+# The frontend by which settle() sees that the agent has come so far.
+MARKER_IPS = {4: "10.96.255.254", 6: "fd96::fffe"}
+
+
+def cluster_ip(number: int) -> dict[int, str]:
+    """The ClusterIPs, by family, of a Service with this number."""
+    return {4: f"10.96.{number // 256}.{number % 256}", 6: f"fd96::{number:x}"}
+
+
+def external_ip(number: int) -> dict[int, str]:
+    """Addresses of the external range."""
+    return {4: f"203.0.113.{number}", 6: f"2001:db8:113::{number:x}"}
+
+
+def load_balancer_ip(number: int) -> dict[int, str]:
+    """Addresses of the load balancer's range."""
+    return {4: f"198.51.100.{number}", 6: f"2001:db8:100::{number:x}"}
+
+
+def pod_network(node_number: int) -> dict[int, str]:
+    """The pod networks, by family, of a node."""
+    return {4: f"10.244.{node_number}.0/24", 6: f"fd44:0:0:{node_number}::/64"}
+
+
+class Host(Namespace):
+    """A namespace with eth0 on the nodes' network."""
+
+    def __init__(self, name: str, lan: Namespace, prefix: str, ips: dict[int, str]) -> None:
+        super().__init__(prefix + name)
+        self.host_name = name
+        self.ips = ips
+        lan.ip(
+            f"link add {name} type veth peer eth0 netns {self.name}",
+            f"link set {name} master lan up",
+        )
+        self.ip(
+            "link set eth0 up",
+            f"address add {ips[4]}/24 dev eth0",
+            f"address add {ips[6]}/64 dev eth0 nodad",
+        )
+
+
+class Node(Host):
+    """A host with a bridge for pods."""
+
+    def __init__(self, number: int, lan: Namespace, prefix: str) -> None:
+        ips = {4: f"192.168.50.{10 + number}", 6: f"fd50::{10 + number}"}
+        super().__init__(f"node{number}", lan, prefix, ips)
+        self.number = number
+        self.pods = 0
+        self.gateways = {4: f"10.244.{number}.1", 6: f"fd44:0:0:{number}::1"}
+        self.sysctl({"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1})
+        self.ip(
+            "link add kube-bridge type bridge",
+            "link set kube-bridge up",
+            f"address add {self.gateways[4]}/24 dev kube-bridge",
+            f"address add {self.gateways[6]}/64 dev kube-bridge nodad",
+            # A node needs a route to a Service's address before it can translate it.
+            f"route add default via {CLIENT_IPS[4]}",
+            f"route add default via {CLIENT_IPS[6]}",
+        )
+
+    def seen_as(self, family: int) -> set[str]:
+        """The addresses by which a pod may see this node."""
+        return {self.ips[family], self.gateways[family]}
+
+    def object(self) -> Object:
+        """This node as Kubernetes has it."""
+        cidrs = list(pod_network(self.number).values())
+        return objects.node(self.host_name, list(self.ips.values()), cidrs)
+
+
+class Pod(Namespace):
+    """A pod with its server."""
+
+    def __init__(self, name: str, node: Node, prefix: str) -> None:
+        super().__init__(prefix + name)
+        node.pods += 1
+        self.pod_name = name
+        self.node = node
+        self.ips = {
+            4: f"10.244.{node.number}.{1 + node.pods}",
+            6: f"fd44:0:0:{node.number}::{1 + node.pods:x}",
+        }
+        node.ip(
+            f"link add {name} type veth peer eth0 netns {self.name}",
+            f"link set {name} master kube-bridge up",
+        )
+        self.ip(
+            "link set eth0 up",
+            f"address add {self.ips[4]}/32 dev eth0",
+            f"address add {self.ips[6]}/128 dev eth0 nodad",
+            *(f"route add {gateway} dev eth0" for gateway in node.gateways.values()),
+            *(f"route add default via {gateway}" for gateway in node.gateways.values()),
+        )
+        argv = [sys.executable, "-IS", str(SERVER), name, *SERVER_PORTS]
+        self.server = self.spawn(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+
+    def wait_ready(self) -> None:
+        """Wait for the server to listen."""
+        assert self.server.stdout is not None
+        if self.server.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the server of {self.pod_name} did not start")
+
+    def endpoint(self, family: int, **conditions: bool) -> Object:
+        """The pod as an endpoint of a slice."""
+        return objects.endpoint(self.ips[family], self.node.host_name, **conditions)
+
+    def delete(self) -> None:
+        self.server.kill()
+        self.server.wait()
+        super().delete()
+
+
+class Cluster:
+    """The whole, as a context manager that leaves nothing behind. Manifests go into a directory of
+    its own, with the two Nodes in it from the start."""
+
+    def __init__(self) -> None:
+        self._cleanup = contextlib.ExitStack()
+        self.prefix = unique_prefix()
+        self.pods: dict[str, Pod] = {}
+        self.agents: list[Agent] = []
+        self._marks = 0
+        self._numbers = 9
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as cleanup:
+            self._cleanup = cleanup
+            self.directory = Path(tempfile.mkdtemp(prefix="kube-nft-"))
+            cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            # An agent without privileges reads it too.
+            self.directory.chmod(0o755)
+            self.manifests = self.directory / "manifests"
+            self.manifests.mkdir()
+            self._build()
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._cleanup.close()
+
+    def _keep(self, space: Namespace) -> None:
+        self._cleanup.callback(space.delete)
+
+    def _build(self) -> None:
+        self.lan = Namespace(self.prefix + "lan")
+        self._keep(self.lan)
+        self.lan.ip("link add lan type bridge", "link set lan up")
+        self.client = Host("client", self.lan, self.prefix, CLIENT_IPS)
+        self._keep(self.client)
+        self.nodes = [Node(number, self.lan, self.prefix) for number in (1, 2)]
+        for node in self.nodes:
+            self._keep(node)
+            self.apply(node.host_name, node.object())
+        self.node1, self.node2 = self.nodes
+        self._add_routes()
+
+    def _add_routes(self) -> None:
+        for node in self.nodes:
+            networks = pod_network(node.number)
+            routes = [f"route add {networks[family]} via {node.ips[family]}" for family in (4, 6)]
+            for other in (*self.nodes, self.client):
+                if other is not node:
+                    other.ip(*routes)
+        outside = zip((*SERVICE_RANGES, *EXTERNAL_RANGES, *LOAD_BALANCER_RANGES), (4, 6) * 3)
+        self.client.ip(*(f"route add {r} via {self.node1.ips[family]}" for r, family in outside))
+
+    def add_pods(self, node: Node, *names: str) -> None:
+        """Start pods on a node, all ready on return."""
+        for name in names:
+            self.pods[name] = Pod(name, node, self.prefix)
+            self._keep(self.pods[name])
+        for name in names:
+            self.pods[name].wait_ready()
+
+    def agent(self, *, flags: Sequence[str] = FLAGS, name: str = "agent", **options: object) -> Agent:
+        """An agent for node1, not started yet; it is ended with the cluster at the latest."""
+        directory = self.directory / name
+        directory.mkdir(exist_ok=True)
+        made = Agent(self.node1, self.manifests, directory, flags, **options)
+        self.agents.append(made)
+        self._cleanup.callback(lambda: made.process and made.stop(9))
+        return made
+
+    def apply(self, name: str, *made: Object) -> None:
+        """Put objects into the manifest @name."""
+        objects.write_manifest(self.manifests, name, *made)
+
+    def place(self, client: str) -> Namespace:
+        """Where a client is: in a "pod" that is no endpoint, on the "node", or "outside"."""
+        if client == "pod":
+            return self.pods["shell"]
+        return self.node1 if client == "node" else self.client
+
+    def new_number(self) -> int:
+        """A number for a Service's addresses that no other Service of this cluster has."""
+        self._numbers += 1
+        return self._numbers
+
+    def deploy(self, made: Object, *names: str) -> None:
+        """Apply a Service with the named pods as its endpoints, in a manifest of its name."""
+        self.apply(made["metadata"]["name"], made, *self.slices(made, *names))
+
+    def slices(self, made: Object, *names: str, **conditions: bool) -> list[Object]:
+        """A slice of each family that the Service has, with the named pods."""
+        return [
+            objects.slice_of(
+                made, [self.pods[n].endpoint(family, **conditions) for n in names], family=family
+            )
+            for family in (4, 6)
+        ]
+
+    def remove(self, name: str) -> None:
+        """Remove a manifest."""
+        os.unlink(self.manifests / f"{name}.yaml")
+
+    def settle(self, agent: Agent) -> None:
+        """Wait until what was applied so far is committed. The agent reads the changes of its
+        directory in their order, so it is enough to see the effect of a last one."""
+        self._marks += 1
+        marker = objects.service("marker", MARKER_IPS.values(), [objects.port(self._marks)])
+        self.apply("zz-marker", marker)
+
+        def marked(family: int) -> bool:
+            table = "ip" if family == 4 else "ip6"
+            listing = self.node1.run("nft", "list", "map", table, "kube-nft", "no-endpoints", check=False)
+            return f"{MARKER_IPS[family]} . tcp . {self._marks} " in listing
+
+        agent.wait_until("the last change to be committed", lambda: marked(4) and marked(6))

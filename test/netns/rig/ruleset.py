@@ -1,0 +1,42 @@
+"""What nft(8) lists in a namespace, made comparable."""
+
+from __future__ import annotations
+
+import re
+
+from .netns import Namespace
+
+TABLES = ("ip", "ip6")
+
+
+def without_counts(text: str) -> str:
+    """A listing without what packets and time change in it."""
+    text = re.sub(r"packets \d+ bytes \d+", "packets 0 bytes 0", text)
+    return re.sub(r" expires \w+", "", text)
+
+
+def ruleset(space: Namespace) -> str:
+    """All tables."""
+    return without_counts(space.run("nft", "list", "ruleset"))
+
+
+def own_tables(space: Namespace) -> str:
+    """The agent's tables; empty when they are not there."""
+    listings = (space.run("nft", "list", "table", t, "kube-nft", check=False) for t in TABLES)
+    return without_counts("".join(listings))
+
+
+def elements(space: Namespace, family: int, name: str) -> list[str]:
+    """The elements of a set or map, as nft writes them."""
+    table = "ip" if family == 4 else "ip6"
+    text = space.run("nft", "list", "map", table, "kube-nft", name)
+    found = re.search(r"elements = \{(.*?)\}", text, re.DOTALL)
+    return [e.strip() for e in found[1].split(",")] if found else []
+
+
+def element_packets(space: Namespace, family: int, name: str, key: str) -> int:
+    """The packets that the element with this key has counted."""
+    for element in elements(space, family, name):
+        if element.startswith(f"{key} counter"):
+            return int(element.split("packets ")[1].split()[0])
+    raise KeyError(f"{name} has no element {key}")

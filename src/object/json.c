@@ -33,17 +33,38 @@ static int depth_check(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
-/* jansson says nothing at all when some of its allocations fail. */
-static bool is_out_of_memory(const json_error_t *e)
+/* jansson 2.14 calls a failed allocation a syntax error, or even loses a byte of a string and goes on.
+ * So we look at its allocations ourselves while it parses. */
+static struct {
+	json_malloc_t malloc;
+	bool failed;
+} watched;
+
+static void *malloc_watched(size_t size)
 {
-	return json_error_code(e) == json_error_out_of_memory ||
-	       json_error_code(e) == json_error_unknown;
+	void *p = watched.malloc(size);
+
+	watched.failed |= !p;
+	return p;
+}
+
+static json_t *load_watched(const char *text, size_t len, json_error_t *ret_why)
+{
+	json_free_t usual_free;
+	json_t *root;
+
+	json_get_alloc_funcs(&watched.malloc, &usual_free);
+	watched.failed = false;
+	json_set_alloc_funcs(malloc_watched, usual_free);
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, ret_why);
+	json_set_alloc_funcs(watched.malloc, usual_free);
+	return root;
 }
 
 int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
 {
+	json_auto_t *root = NULL;
 	json_error_t why;
-	json_t *root;
 	int r;
 
 	if (len > OBJECT_MAX_BYTES)
@@ -52,12 +73,12 @@ int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
 	if (r < 0)
 		return r;
 
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
-	if (!root && is_out_of_memory(&why))
+	root = load_watched(text, len, &why);
+	if (watched.failed)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!root)
 		return error_set(err, -EINVAL, "line %d column %d: %s", why.line, why.column,
 				 why.text);
-	*ret = root;
+	*ret = TAKE_PTR(root);
 	return 0;
 }

@@ -136,21 +136,21 @@ static void targets_merge_copies(struct target_list *list)
 	list->n = n;
 }
 
-static int ring_read(struct endpoints *e, const struct service_port *port, uint8_t family)
+static int known_read(struct endpoints *e, const struct service_port *port, uint8_t family)
 {
 	const struct endpoint_slice *slice = NULL;
-	struct target_list *ring = &e->ring;
+	struct target_list *known = &e->known;
 	uint16_t number = 0;
 	int r;
 
-	ring->n = 0;
-	r = targets_reserve(ring, e->n_by_family[family_index(family)]);
+	known->n = 0;
+	r = targets_reserve(known, e->n_by_family[family_index(family)]);
 	if (r < 0)
 		return r;
 
 	for (size_t i = 0; i < e->n_candidates; i++) {
 		const struct candidate *one = &e->candidates[i];
-		struct target *target = &ring->items[ring->n];
+		struct target *target = &known->items[known->n];
 
 		if (e->slices[one->slice] != slice) {
 			slice = e->slices[one->slice];
@@ -162,24 +162,24 @@ static int ring_read(struct endpoints *e, const struct service_port *port, uint8
 		target->port = number;
 		target->flags = one->flags;
 		target->hash = target_hash(target->addr, number);
-		ring->n++;
+		known->n++;
 	}
-	if (ring->n > 1)
-		qsort(ring->items, ring->n, sizeof(ring->items[0]), target_cmp_qsort);
-	targets_merge_copies(ring);
+	if (known->n > 1)
+		qsort(known->items, known->n, sizeof(known->items[0]), target_cmp_qsort);
+	targets_merge_copies(known);
 	return 0;
 }
 
 /* The flags that a ready endpoint must have to be used from here. Hints count when every ready
  * endpoint has one and one of them means us (KEP-4444, KEP-2433). */
-static uint16_t topology_needs(const struct target_list *ring)
+static uint16_t topology_needs(const struct target_list *known)
 {
 	unsigned all = ENDPOINT_NODE_HINT | ENDPOINT_ZONE_HINT, any = 0;
 
-	for (size_t i = 0; i < ring->n; i++)
-		if (ring->items[i].flags & ENDPOINT_READY) {
-			all &= ring->items[i].flags;
-			any |= ring->items[i].flags;
+	for (size_t i = 0; i < known->n; i++)
+		if (known->items[i].flags & ENDPOINT_READY) {
+			all &= known->items[i].flags;
+			any |= known->items[i].flags;
 		}
 	if ((all & ENDPOINT_NODE_HINT) && (any & ENDPOINT_HINTS_NODE))
 		return ENDPOINT_HINTS_NODE;
@@ -188,38 +188,41 @@ static uint16_t topology_needs(const struct target_list *ring)
 	return 0;
 }
 
-/* Those of the ring that have all of @flags, in the order of the ring. */
-static void targets_choose(struct target_list *chosen, const struct target_list *ring,
+/* Those that have all of @flags, in the same order. */
+static void targets_choose(struct target_list *chosen, const struct target_list *known,
 			   unsigned flags)
 {
 	chosen->n = 0;
-	for (size_t i = 0; i < ring->n; i++)
-		if ((ring->items[i].flags & flags) == flags)
-			chosen->items[chosen->n++] = ring->items[i];
+	for (size_t i = 0; i < known->n; i++)
+		if ((known->items[i].flags & flags) == flags)
+			chosen->items[chosen->n++] = known->items[i];
 }
 
 static int list_fill(struct endpoints *e, struct target_list *list, unsigned ready_flags,
-		     unsigned draining_flags)
+		     unsigned draining_flags, struct problems *problems)
 {
 	struct target_list *chosen = &e->chosen;
 	int r;
 
-	r = targets_reserve(chosen, e->ring.n);
+	r = targets_reserve(chosen, e->known.n);
 	if (r < 0)
 		return r;
-	targets_choose(chosen, &e->ring, ENDPOINT_READY | ready_flags);
+	targets_choose(chosen, &e->known, ENDPOINT_READY | ready_flags);
 	if (chosen->n == 0)
-		targets_choose(chosen, &e->ring, ENDPOINT_DRAINING | draining_flags);
-	if (chosen->n > DISPATCH_MAX_ENDPOINTS)
+		targets_choose(chosen, &e->known, ENDPOINT_DRAINING | draining_flags);
+	if (chosen->n > DISPATCH_MAX_ENDPOINTS) {
+		problems_add(problems, "a port has more than %d endpoints: the others are not used",
+			     DISPATCH_MAX_ENDPOINTS);
 		chosen->n = DISPATCH_MAX_ENDPOINTS;
+	}
 
 	r = targets_reserve(list, chosen->n);
 	if (r < 0)
 		return r;
-	r = array_grow((void **)&e->next, &e->cap_next, chosen->n + 1, sizeof(e->next[0]));
+	r = array_grow((void **)&e->scratch, &e->cap_scratch, 2 * chosen->n, sizeof(e->scratch[0]));
 	if (r < 0)
 		return r;
-	slots_assign(chosen->items, chosen->n, e->next, list->items);
+	slots_assign(chosen->items, chosen->n, e->scratch, list->items);
 	list->n = chosen->n;
 	return 0;
 }
@@ -229,26 +232,21 @@ int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8
 {
 	int r;
 
-	r = ring_read(e, port, family);
+	r = known_read(e, port, family);
 	if (r < 0)
 		return r;
-	if (e->ring.n > DISPATCH_MAX_ENDPOINTS)
-		problems_add(problems,
-			     "port \"%s\" has more than %d endpoints: the others are not used",
-			     port->name, DISPATCH_MAX_ENDPOINTS);
-
-	r = list_fill(e, &e->lists.cluster, topology_needs(&e->ring), 0);
+	r = list_fill(e, &e->lists.cluster, topology_needs(&e->known), 0, problems);
 	if (r < 0)
 		return r;
-	return list_fill(e, &e->lists.local, ENDPOINT_LOCAL, ENDPOINT_LOCAL);
+	return list_fill(e, &e->lists.local, ENDPOINT_LOCAL, ENDPOINT_LOCAL, problems);
 }
 
 void endpoints_free(struct endpoints *e)
 {
 	free(e->candidates);
-	free(e->ring.items);
+	free(e->known.items);
 	free(e->chosen.items);
-	free(e->next);
+	free(e->scratch);
 	free(e->lists.cluster.items);
 	free(e->lists.local.items);
 	*e = (struct endpoints){ 0 };

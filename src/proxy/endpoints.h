@@ -43,10 +43,10 @@ struct endpoints {
 	const struct endpoint_slice *const *slices; /* borrowed */
 	struct candidate *candidates;
 	size_t n_candidates, cap_candidates;
-	struct target_list ring; /* those of one service port, sorted by target_cmp() */
+	struct target_list known; /* those of one service port, sorted by target_cmp() */
 	struct target_list chosen;
-	uint32_t *next; /* scratch of slots_assign() */
-	size_t cap_next;
+	uint32_t *scratch; /* of slots_assign() */
+	size_t cap_scratch;
 	struct endpoint_lists lists;
 	uint32_t n_skipped;
 	size_t n_by_family[FAMILY_COUNT]; /* candidates */

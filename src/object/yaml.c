@@ -98,6 +98,15 @@ static int part_open(struct yaml_reader *r, struct error *err)
 	return 0;
 }
 
+/* libyaml sees the end of a text on the line behind it, and counts more characters as line ends. */
+static unsigned line_of(const struct yaml_reader *r, const yaml_mark_t *mark)
+{
+	size_t line = r->part_line + mark->line + 1;
+	unsigned last = r->next_line + (r->text[r->offset - 1] != '\n');
+
+	return line < last ? (unsigned)line : last;
+}
+
 static int parser_error(struct yaml_reader *r, struct error *err)
 {
 	const yaml_parser_t *p = &r->parser;
@@ -106,7 +115,7 @@ static int parser_error(struct yaml_reader *r, struct error *err)
 
 	if (p->error == YAML_MEMORY_ERROR)
 		return error_set(err, -ENOMEM, "out of memory");
-	r->line = r->part_line + 1 + (unsigned)(has_mark ? p->problem_mark : p->mark).line;
+	r->line = line_of(r, has_mark ? &p->problem_mark : &p->mark);
 	return error_set(err, -EINVAL, "%s%s%s", p->context ? p->context : "",
 			 p->context ? ": " : "", p->problem ? p->problem : "not YAML");
 }
@@ -115,7 +124,7 @@ static int event_next(struct yaml_reader *r, yaml_event_t *event, struct error *
 {
 	if (!yaml_parser_parse(&r->parser, event))
 		return parser_error(r, err);
-	r->line = r->part_line + 1 + (unsigned)event->start_mark.line;
+	r->line = line_of(r, &event->start_mark);
 	return 0;
 }
 

@@ -65,7 +65,7 @@ static void test_documents_and_their_lines(void **state)
 	assert_documents("a: 1", "1 {\"a\":1}\n");
 	assert_documents("# why\n\na: 1\n---\n# more\nb: [x, {y: z}]\n---\nc: 3",
 			 "3 {\"a\":1}\n6 {\"b\":[\"x\",{\"y\":\"z\"}]}\n8 {\"c\":3}\n");
-	assert_documents("---\n---\na: 1\n---\n", "2 empty\n3 {\"a\":1}\n5 empty\n");
+	assert_documents("---\n---\na: 1\n---\n", "1 empty\n3 {\"a\":1}\n4 empty\n");
 	assert_documents("a: 1\n...\n\n---\nc: 3\n...\n", "1 {\"a\":1}\n5 {\"c\":3}\n");
 	assert_documents("--- {a: 1}\n---\tb\n--- # c\nd: 4\n",
 			 "1 {\"a\":1}\n2 \"b\"\n4 {\"d\":4}\n");
@@ -190,13 +190,13 @@ static void test_bad_document_costs_only_itself(void **state)
 		const char *bad;
 		unsigned line;
 	} rows[] = {
-		{ "a: [1, 2\nb: 3", 6 }, { "a: \"open\n  string", 7 },
-		{ "a: 'open", 6 },       { "a: b: c", 5 },
+		{ "a: [1, 2\nb: 3", 6 }, { "a: \"open\n  string", 6 },
+		{ "a: 'open", 5 },       { "a: b: c", 5 },
 		{ "\tb: 1", 5 },         { "a: }", 5 },
 		{ "- a\nb: 1", 6 },      { "a: 1\na: 2", 6 },
-		{ "a: *nobody", 5 },     { "a: {b: [", 6 },
+		{ "a: *nobody", 5 },     { "a: {b: [", 5 },
 		{ "a: \"\\q\"", 5 },     { "a: \"\\ud800\"", 5 },
-		{ "%YAML 1.2", 6 },      { "a: 1\n...\n]\n...\nnever: read", 7 },
+		{ "%YAML 1.2", 5 },      { "a: 1\n...\n]\n...\nnever: read", 7 },
 	};
 
 	(void)state;
@@ -228,6 +228,22 @@ static void test_lines_stay_right_behind_a_bad_document(void **state)
 			 "5 {\"b\":1}\n"
 			 "7 EINVAL: an alias: aliases are not read\n"
 			 "9 {\"d\":1}\n");
+}
+
+static void test_end_of_text_is_on_its_last_line(void **state)
+{
+	static const char message[] =
+		"EINVAL: while parsing a flow node: did not find expected node "
+		"content\n";
+	char expected[128];
+
+	(void)state;
+	snprintf(expected, sizeof(expected), "2 %s", message);
+	assert_documents("a:\n [", expected);
+	assert_documents("a:\n [\n", expected);
+	/* NEL is a line end to libyaml alone. */
+	snprintf(expected, sizeof(expected), "1 %s", message);
+	assert_documents("a: [\xc2\x85\xc2\x85", expected);
 }
 
 static void test_A10_bytes_that_are_no_text(void **state)
@@ -304,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_A10_what_is_not_read_is_refused),
 		cmocka_unit_test(test_bad_document_costs_only_itself),
 		cmocka_unit_test(test_lines_stay_right_behind_a_bad_document),
+		cmocka_unit_test(test_end_of_text_is_on_its_last_line),
 		cmocka_unit_test(test_A10_bytes_that_are_no_text),
 		cmocka_unit_test(test_A10_depth_is_limited),
 		cmocka_unit_test(test_A10_document_size_is_limited),

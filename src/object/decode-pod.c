@@ -123,9 +123,9 @@ void pod_decode(const struct field *root, struct object *o)
 
 	p->node = field_string(field_member(&spec, "nodeName"));
 	p->host_network = field_bool(field_member(&spec, "hostNetwork"), false);
-	p->grace_period_s =
-		(uint32_t)field_clamped(field_member(&spec, "terminationGracePeriodSeconds"), 0,
-					UINT32_MAX, GRACE_PERIOD_DEFAULT_S);
+	p->grace_period_s = (uint32_t)field_clamped(field_member(&spec,
+								 "terminationGracePeriodSeconds"),
+						    0, UINT32_MAX, GRACE_PERIOD_DEFAULT_S);
 	ports_decode(&spec, p);
 	p->phase = (enum pod_phase)field_enum(field_member(&status, "phase"), phases, POD_UNKNOWN);
 	addrs_decode(&status, p);

@@ -167,12 +167,10 @@ void service_decode(const struct field *root, struct object *o)
 				     sizeof(*s->external_ips), field_read_addr, &s->n_external_ips);
 	load_balancer_decode(root, &spec, s);
 	selector_decode(&spec, s);
-	s->external_policy =
-		(enum traffic_policy)field_enum(field_member(&spec, "externalTrafficPolicy"),
-						traffic_policies, POLICY_CLUSTER);
-	s->internal_policy =
-		(enum traffic_policy)field_enum(field_member(&spec, "internalTrafficPolicy"),
-						traffic_policies, POLICY_CLUSTER);
+	s->external_policy = (enum traffic_policy)field_enum(
+		field_member(&spec, "externalTrafficPolicy"), traffic_policies, POLICY_CLUSTER);
+	s->internal_policy = (enum traffic_policy)field_enum(
+		field_member(&spec, "internalTrafficPolicy"), traffic_policies, POLICY_CLUSTER);
 	affinity_decode(&spec, s);
 	s->publish_not_ready = field_bool(field_member(&spec, "publishNotReadyAddresses"), false);
 }

@@ -148,9 +148,8 @@ static bool time_parse(const char *text, int64_t *ret)
 	tm.tm_mon -= 1;
 	same = tm;
 	*ret = (int64_t)timegm(&tm) - zone_s;
-	/* timegm() moves a 30th of February to March: such a date is not one. */
-	return tm.tm_mon == same.tm_mon && tm.tm_mday == same.tm_mday &&
-	       tm.tm_hour == same.tm_hour && tm.tm_min == same.tm_min && tm.tm_sec == same.tm_sec;
+	/* timegm() moves a 30th of February to March: what is too big changes itself or the next. */
+	return tm.tm_mon == same.tm_mon && tm.tm_hour == same.tm_hour && tm.tm_min == same.tm_min;
 }
 
 int64_t field_time(struct field f)

@@ -17,7 +17,8 @@ struct yaml_reader {
 	size_t len;
 	size_t offset;      /* of the next part */
 	unsigned next_line; /* its first line, from 0 */
-	unsigned part_line; /* first line of the part in the parser */
+	size_t part;        /* where the part starts that is in the parser */
+	unsigned part_line; /* its first line */
 	yaml_parser_t parser;
 	bool parsing;
 	unsigned line; /* where the last event was, from 1 */
@@ -81,9 +82,9 @@ static size_t part_skip(struct yaml_reader *r)
 /* Puts the next part into the parser. */
 static int part_open(struct yaml_reader *r, struct error *err)
 {
-	const unsigned char *part = (const unsigned char *)r->text + r->offset;
 	size_t len;
 
+	r->part = r->offset;
 	r->part_line = r->next_line;
 	r->line = r->part_line + 1;
 	len = part_skip(r);
@@ -93,29 +94,41 @@ static int part_open(struct yaml_reader *r, struct error *err)
 	if (!yaml_parser_initialize(&r->parser))
 		return error_set(err, -ENOMEM, "out of memory");
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r->parser, part, len);
+	yaml_parser_set_input_string(&r->parser, (const unsigned char *)r->text + r->part, len);
 	r->parsing = true;
 	return 0;
 }
 
-/* libyaml sees the end of a text on the line behind it, and counts more characters as line ends. */
-static unsigned line_of(const struct yaml_reader *r, const yaml_mark_t *mark)
+/* The line behind @n_lines of the part. libyaml sees the end of a text on a line of its own, and takes
+ * more characters for line ends than '\n'. */
+static unsigned line_behind(const struct yaml_reader *r, size_t n_lines)
 {
-	size_t line = r->part_line + mark->line + 1;
+	size_t line = r->part_line + n_lines + 1;
 	unsigned last = r->next_line + (r->text[r->offset - 1] != '\n');
 
 	return line < last ? (unsigned)line : last;
 }
 
+static size_t newlines_count(const char *text, size_t len)
+{
+	size_t n = 0;
+
+	for (const char *end = text + len; (text = memchr(text, '\n', (size_t)(end - text)));
+	     text++)
+		n++;
+	return n;
+}
+
 static int parser_error(struct yaml_reader *r, struct error *err)
 {
 	const yaml_parser_t *p = &r->parser;
-	/* Bytes that are no text have no mark. */
-	bool has_mark = p->error != YAML_READER_ERROR;
+	size_t n_lines = p->problem_mark.line;
 
 	if (p->error == YAML_MEMORY_ERROR)
 		return error_set(err, -ENOMEM, "out of memory");
-	r->line = line_of(r, has_mark ? &p->problem_mark : &p->mark);
+	if (p->error == YAML_READER_ERROR) /* of a byte that is no text only the offset is known */
+		n_lines = newlines_count(r->text + r->part, p->problem_offset);
+	r->line = line_behind(r, n_lines);
 	return error_set(err, -EINVAL, "%s%s%s", p->context ? p->context : "",
 			 p->context ? ": " : "", p->problem ? p->problem : "not YAML");
 }
@@ -124,7 +137,7 @@ static int event_next(struct yaml_reader *r, yaml_event_t *event, struct error *
 {
 	if (!yaml_parser_parse(&r->parser, event))
 		return parser_error(r, err);
-	r->line = line_of(r, &event->start_mark);
+	r->line = line_behind(r, event->start_mark.line);
 	return 0;
 }
 

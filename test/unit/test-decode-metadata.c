@@ -157,6 +157,8 @@ static void test_times(void **state)
 		"2023-02-29T00:00:00Z",
 		"2024-13-01T00:00:00Z",
 		"2024-00-01T00:00:00Z",
+		"2024-01-00T00:00:00Z",
+		"2024-01-32T00:00:00Z",
 		"2024-01-01T24:00:00Z",
 		"2024-01-01T00:60:00Z",
 		"2024-01-01T00:00:60Z",
@@ -206,8 +208,9 @@ static void test_O9_names_at_the_limit(void **state)
 	memset(namespace, 'b', sizeof(namespace));
 	name[OBJECT_MAX_NAME] = '\0';
 	namespace[63] = '\0';
-	struct object *o = decode("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s','namespace':'%s'}}",
-		   name, namespace);
+	struct object *o = decode(
+		"{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s','namespace':'%s'}}", name,
+		namespace);
 	assert_string_equal(o->name, name);
 	assert_string_equal(o->namespace, namespace);
 	object_free(o);

@@ -95,6 +95,7 @@ static void test_addresses(void **state)
 static void test_O6_sidecars_have_ports_and_init_containers_do_not(void **state)
 {
 	struct pod *p = pod("'initContainers':[{'ports':[{'name':'once','containerPort':1}]},"
+			    "{'restartPolicy':'Never','ports':[{'containerPort':9}]},"
 			    "{'restartPolicy':'Always','ports':[{'name':'side','containerPort':2},"
 			    "{'name':'side','containerPort':2,'protocol':'UDP'}]}],"
 			    "'containers':[{'ports':[{'name':'main','containerPort':3}]},"

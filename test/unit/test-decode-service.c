@@ -260,6 +260,9 @@ static void test_A19_unknown_enums_get_their_default_and_are_counted(void **stat
 	assert_false(s->affinity);
 	service_free(s);
 
+	decode_count(&stats, "{'apiVersion':'v1','kind':'Service','metadata':{'name':'a'},"
+			     "'spec':{'type':'','sessionAffinity':null}}");
+	assert_int_equal(stats.unknown_enums, 0);
 	decode_count(&stats,
 		     "{'apiVersion':'v1','kind':'Service','metadata':{'name':'a'},"
 		     "'spec':{'type':'Mesh','externalTrafficPolicy':'Nearest','unknown':'x',"

@@ -255,6 +255,8 @@ static void test_A10_bytes_that_are_no_text(void **state)
 			 "1 EINVAL: invalid leading UTF-8 octet\n3 {\"b\":1}\n");
 	assert_documents("a: \x1b[31m\n---\nb: 1\n",
 			 "1 EINVAL: control characters are not allowed\n3 {\"b\":1}\n");
+	assert_documents("a: 1\n---\nb: 1\nc: \xc3(\nd: 1\n",
+			 "1 {\"a\":1}\n4 EINVAL: invalid trailing UTF-8 octet\n");
 	assert_documents_of(zero, sizeof(zero) - 1,
 			    "1 EINVAL: control characters are not allowed\n3 {\"b\":1}\n");
 	assert_documents_of("\xff\xfe"

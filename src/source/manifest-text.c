@@ -86,16 +86,15 @@ static int object_read(const struct reading *r, const json_t *document, ssize_t 
 	return r->visitor->object(TAKE_PTR(o), content, r->line, r->visitor->userdata);
 }
 
-/* The items of @document when its kind ends in "List"; NULL when it is no list. */
+/* The items of @document when its kind ends in "List"; NULL when it has none. */
 static json_t *document_items(const json_t *document)
 {
 	const char *kind = json_string_value(json_object_get(document, "kind"));
-	json_t *items = json_object_get(document, "items");
 	size_t len = kind ? strlen(kind) : 0, suffix_len = strlen(list_suffix);
 
 	if (len < suffix_len || strcmp(kind + len - suffix_len, list_suffix) != 0)
 		return NULL;
-	return json_is_array(items) ? items : NULL;
+	return json_object_get(document, "items");
 }
 
 static int item_default(json_t *item, const char *key, json_t *value)

@@ -41,7 +41,8 @@ const struct endpoint_slice *const *store_slices(const struct store *s, const ch
 						 const char *service, size_t *ret_n);
 
 /* Drain the changed Services: @visit gets each key once (sorted, the object may be gone); then none
- * is changed. When @visit fails, the walk ends and what was not visited stays changed. */
+ * is changed but what @visit marked meanwhile. When @visit fails, the walk ends; that Service and those
+ * not visited stay changed. */
 int store_changed_services(struct store *s,
 			   int (*visit)(const char *namespace, const char *name, void *userdata),
 			   void *userdata);

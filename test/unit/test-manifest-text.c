@@ -130,6 +130,7 @@ static void test_kind_that_only_ends_like_a_list(void **state)
 	(void)state;
 	assert_read("apiVersion: example.org/v1\nkind: AllowList\nspec: {}\n", MANIFEST_YAML, "");
 	assert_read("apiVersion: v1\nkind: PodList\n", MANIFEST_YAML, "");
+	assert_read("apiVersion: v1\nkind: PodList\nitems: null\n", MANIFEST_YAML, "");
 }
 
 static void test_item_that_is_broken_is_named(void **state)

@@ -61,9 +61,9 @@ once = $(eval $(1) := $$(call pkg_config,$(2)))$($(1))
 LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,--cflags $(LIBRARIES))
 LIBRARY_LIBS   = $(call once,LIBRARY_LIBS,--libs $(LIBRARIES))
 
-# uthash says by HASH_NONFATAL_OOM that memory is short, where it would exit.
-LANGUAGE := -std=gnu17 -D_GNU_SOURCE= -DHASH_NONFATAL_OOM=1 -DKUBE_NFT_VERSION='"$(VERSION)"' \
-	-Isrc -I.
+# uthash: tell that memory is short, do not exit; a hash that is no switch of fall-throughs.
+UTHASH   := -DHASH_NONFATAL_OOM=1 -DHASH_FUNCTION=HASH_FNV
+LANGUAGE := -std=gnu17 -D_GNU_SOURCE= $(UTHASH) -DKUBE_NFT_VERSION='"$(VERSION)"' -Isrc -I.
 # -Wa,-I. is for .incbin: templates are embedded by their path from here.
 COMPILE = $(CC) $(LANGUAGE) -Wa,-I. $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(INSTRUMENT) \
 	$(LIBRARY_CFLAGS)
@@ -216,7 +216,7 @@ format: ## Lay out the C sources with clang-format
 .PHONY: install uninstall
 install: all ## Install program, man page, templates (PREFIX, DESTDIR)
 	$(INSTALL) -D -m 755 $(PROGRAM) $(DESTDIR)$(SBINDIR)/kube-nft
-	$(INSTALL) -D -m 644 docs/kube-nft.8 $(DESTDIR)$(MANDIR)/man8/kube-nft.8
+	$(INSTALL) -D -m 644 docs/man/kube-nft.8 $(DESTDIR)$(MANDIR)/man8/kube-nft.8
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(DATADIR)/nft-templates $(TEMPLATES)
 
 uninstall: ## Remove what install put there

@@ -5,10 +5,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 
+#define LOCK_WAIT_MS 3000
+#define LOCK_PAUSE_MS 50
 #define LOCK_NAME "kube-nft/agent" /* behind a zero byte */
 
 static socklen_t lock_address(struct sockaddr_un *ret)
@@ -31,17 +34,34 @@ static int lock_refuse(const struct sockaddr_un *address, socklen_t len, struct 
 			 (int)holder.pid, (unsigned)holder.uid);
 }
 
+/* A process that was killed holds its sockets until the kernel has taken it down, and in a rolling
+ * update the old agent may still be on its way out. */
+static int lock_bind(int fd, const struct sockaddr_un *address, socklen_t len)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000L };
+
+	for (int waited_ms = 0;; waited_ms += LOCK_PAUSE_MS) {
+		if (bind(fd, (const struct sockaddr *)address, len) == 0)
+			return 0;
+		if (errno != EADDRINUSE || waited_ms >= LOCK_WAIT_MS)
+			return -errno;
+		nanosleep(&pause, NULL);
+	}
+}
+
 int lock_take(int *ret_fd, struct error *err)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un address;
 	socklen_t len = lock_address(&address);
+	int r;
 
 	if (fd < 0)
 		return error_errno(err, errno, "open the lock's socket");
-	if (bind(fd, (const struct sockaddr *)&address, len) < 0)
-		return errno == EADDRINUSE ? lock_refuse(&address, len, err) :
-					     error_errno(err, errno, "bind the lock's socket");
+	r = lock_bind(fd, &address, len);
+	if (r < 0)
+		return r == -EADDRINUSE ? lock_refuse(&address, len, err) :
+					  error_errno(err, -r, "bind the lock's socket");
 	if (listen(fd, 1) < 0)
 		return error_errno(err, errno, "listen on the lock's socket");
 	*ret_fd = TAKE_FD(fd);

@@ -8,8 +8,8 @@
 
 struct error;
 
-/* A descriptor that holds the lock until it is closed, into @ret_fd. -EBUSY: another agent has it; @err
- * names its process. */
+/* A descriptor that holds the lock until it is closed, into @ret_fd. Waits some seconds for an agent that
+ * is just ending. -EBUSY: another agent has it; @err names its process. */
 int lock_take(int *ret_fd, struct error *err);
 
 #endif

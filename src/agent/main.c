@@ -26,10 +26,6 @@ static int run_agent(const struct options *o)
 {
 	struct error err = { 0 };
 
-	if (o->stray) {
-		error_set(&err, -EDOM, "unknown command \"%s\"; see kube-nft --help", o->stray);
-		return fail("command line refused", &err);
-	}
 	if (options_nothing_enabled(o)) {
 		log_info("router, firewall and service proxy are switched off: nothing to do");
 		return EXIT_SUCCESS;

@@ -81,8 +81,6 @@ static int check_texts(const struct options *o, struct error *err)
 {
 	struct addr id;
 
-	if (is_empty(o->run_dir))
-		return error_set(err, -EDOM, "--run-dir must name a directory");
 	if (o->metrics_path[0] != '/')
 		return error_set(err, -EDOM, "--metrics-path must begin with /, not \"%s\"",
 				 o->metrics_path);

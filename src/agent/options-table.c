@@ -30,8 +30,6 @@ const struct flag flags[] = {
 	{ .heading = "General",
 	  FLAG("manifests", manifests, NULL), .word = "DIR", .ours = true,
 	  .help = "directory of YAML or JSON manifests to follow" },
-	{ FLAG("run-dir", run_dir, "/run/kube-nft"), .word = "DIR", .ours = true,
-	  .help = "no effect, nothing is kept on disk" },
 	{ FLAG("kubeconfig", kubeconfig, NULL), .word = "FILE",
 	  .help = "API server access; not in this version" },
 	{ FLAG("master", master, NULL), .word = "URL",

@@ -48,7 +48,6 @@ struct port_range {
 struct options {
 	/* general */
 	char *manifests; /* --manifests, ours: the directory; NULL: none */
-	char *run_dir;   /* --run-dir, ours: nothing uses it yet; default /run/kube-nft */
 	char *kubeconfig, *master, *hostname_override;
 	bool run_router, run_firewall, run_service_proxy, run_loadbalancer;
 	bool enable_ipv4, enable_ipv6;

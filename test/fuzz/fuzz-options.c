@@ -55,7 +55,7 @@ static int parse(int argc, char **argv, struct error *err)
 	r = options_parse(&o, argc, argv, err);
 	require(r == 0 || ((r == -EINVAL || r == -EDOM) && err->message[0]));
 	if (r == 0 && !o.help && !o.version) {
-		require(o.service_cluster_ip_range.n > 0 && o.run_dir && o.overlay_encap);
+		require(o.service_cluster_ip_range.n > 0 && o.overlay_encap);
 		r = options_check_built(&o, ignore_notice, err);
 		require(r == 0 || (r == -EOPNOTSUPP && err->message[0]));
 	}

@@ -124,7 +124,7 @@ static void test_all_79_flags_of_kube_router_have_its_defaults(void **state)
 		theirs += !f->ours;
 	assert_int_equal(ARRAY_SIZE(reference), 79);
 	assert_int_equal(theirs, 79);
-	assert_int_equal(n_flags - theirs, 2); /* --manifests, --run-dir */
+	assert_int_equal(n_flags - theirs, 1); /* --manifests */
 }
 
 static void test_defaults_that_are_no_numbers(void **state)
@@ -132,7 +132,6 @@ static void test_defaults_that_are_no_numbers(void **state)
 	struct options_fixture *t = *state;
 
 	assert_int_equal(PARSE(t, "--manifests=x"), 0);
-	assert_string_equal(t->o.run_dir, "/run/kube-nft");
 	assert_string_equal(t->o.overlay_encap, "ipip");
 	assert_null(t->o.kubeconfig);
 	assert_int_equal(t->o.service_node_port_range.first, 30000);
@@ -159,9 +158,8 @@ static void test_values_joined_or_apart(void **state)
 {
 	struct options_fixture *t = *state;
 
-	assert_int_equal(PARSE(t, "--manifests", "a", "--run-dir=/b", "--master="), 0);
+	assert_int_equal(PARSE(t, "--manifests", "a", "--master="), 0);
 	assert_string_equal(t->o.manifests, "a");
-	assert_string_equal(t->o.run_dir, "/b");
 	assert_string_equal(t->o.master, "");
 	assert_true(options_given(&t->o, "master"));
 	assert_false(options_given(&t->o, "kubeconfig"));

@@ -52,14 +52,12 @@ class Agent:
         )
         self.program = program
         self.wrapper = tuple(wrapper)
-        self.run_dir = directory / "run"
-        self.run_dir.mkdir(exist_ok=True)
         self.log_path = directory / "agent.log"
         self.process: subprocess.Popen[str] | None = None
 
     @property
     def argv(self) -> list[str]:
-        return [*self.wrapper, self.program, *self.flags, f"--run-dir={self.run_dir}"]
+        return [*self.wrapper, self.program, *self.flags]
 
     @property
     def command(self) -> str:

@@ -32,7 +32,7 @@ static uint64_t defined_hash(const void *item)
 {
 	const struct defined *object = item;
 
-	return table_hash_texts(object->id.namespace, object->id.name) + object->id.kind;
+	return table_hash_texts(object->id.namespace, object->id.name);
 }
 
 static bool defined_equal(const void *a, const void *b)

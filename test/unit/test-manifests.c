@@ -271,6 +271,13 @@ static void test_first_file_name_wins(void **state)
 	file_delete(f, "b.yaml");
 	rescan(f);
 	assert_told(f, "apply default/web:3\n");
+	file_write(f, "b.yaml", SERVICE("web", "2"));
+	rescan(f);
+	assert_told(f, "apply default/web:2\n"
+		       "report c.yaml:2: Service default/web is defined by b.yaml:2, which wins\n");
+	file_delete(f, "b.yaml");
+	rescan(f);
+	assert_told(f, "apply default/web:3\n");
 	file_delete(f, "c.yaml");
 	rescan(f);
 	assert_told(f, "remove default/web\n");
@@ -300,6 +307,7 @@ static void test_same_name_is_not_the_same_object(void **state)
 			   "2") "---\n{apiVersion: v1, kind: Pod, metadata: {name: web}}\n");
 	fixture_open(f);
 	assert_told(f, "apply default/web:1\napply other/web:2\napply Pod default/web\n");
+	assert_int_equal(manifests_stats(f->m).objects, 3);
 }
 
 static void special_file_refused(struct fixture *f, const char *name, const char *problem)

@@ -16,7 +16,7 @@
 struct error;
 
 struct decode_stats {
-	uint64_t unknown_enums; /* values replaced by their documented default */
+	uint64_t unknown_enums;  /* values replaced by their documented default */
 	uint64_t clamped_values; /* not refused, put inside its limits (affinity timeout) */
 };
 

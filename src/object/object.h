@@ -29,30 +29,30 @@ enum object_kind {
 
 /* What an API object can grow, and where we stop. Bigger objects are refused by name and field. */
 enum object_limit {
-	OBJECT_MAX_BYTES = 3 * 1024 * 1024,  /* one document; etcd itself stops at 1.5 MiB */
-	OBJECT_MAX_DEPTH = 64,               /* nesting of JSON or YAML */
-	OBJECT_MAX_NAME = 253,               /* RFC 1123 subdomain */
+	OBJECT_MAX_BYTES = 3 * 1024 * 1024, /* one document; etcd itself stops at 1.5 MiB */
+	OBJECT_MAX_DEPTH = 64,              /* nesting of JSON or YAML */
+	OBJECT_MAX_NAME = 253,              /* RFC 1123 subdomain */
 	OBJECT_MAX_LABELS = 1024,
 	OBJECT_MAX_ANNOTATIONS = 1024,
 	OBJECT_MAX_ANNOTATION_BYTES = 256 * 1024, /* all together, as the API server limits them */
 	SERVICE_MAX_PORTS = 1000,
-	SERVICE_MAX_ADDRESSES = 256,         /* external IPs, load-balancer IPs, source ranges: each */
-	SLICE_MAX_ENDPOINTS = 1000,          /* the API's own limit */
+	SERVICE_MAX_ADDRESSES = 256, /* external IPs, load-balancer IPs, source ranges: each */
+	SLICE_MAX_ENDPOINTS = 1000,  /* the API's own limit */
 	SLICE_MAX_PORTS = 1000,
-	ENDPOINT_MAX_ADDRESSES = 100,        /* the API's own limit */
+	ENDPOINT_MAX_ADDRESSES = 100, /* the API's own limit */
 	ENDPOINT_MAX_HINTS = 64,
 	POD_MAX_ADDRESSES = 16,
-	POD_MAX_CONTAINERS = 1024,           /* and as many init containers */
+	POD_MAX_CONTAINERS = 1024, /* and as many init containers */
 	POD_MAX_PORTS = 1024,
 	NODE_MAX_ADDRESSES = 64,
 	NODE_MAX_POD_CIDRS = 16,
 	NODE_MAX_TAINTS = 256,
-	POLICY_MAX_RULES = 1024,             /* each direction */
-	POLICY_MAX_PEERS = 1024,             /* each rule */
-	POLICY_MAX_PORTS = 1024,             /* each rule */
-	POLICY_MAX_EXCEPTS = 1024,           /* each ipBlock */
+	POLICY_MAX_RULES = 1024,   /* each direction */
+	POLICY_MAX_PEERS = 1024,   /* each rule */
+	POLICY_MAX_PORTS = 1024,   /* each rule */
+	POLICY_MAX_EXCEPTS = 1024, /* each ipBlock */
 	SELECTOR_MAX_REQUIREMENTS = 256,
-	SELECTOR_MAX_VALUES = 1024,          /* each requirement */
+	SELECTOR_MAX_VALUES = 1024, /* each requirement */
 };
 
 struct key_value {
@@ -73,13 +73,13 @@ const char *key_values_get(const struct key_values *kv, const char *key);
  * endpoints.kubernetes.io/last-change-trigger-time. */
 struct object {
 	enum object_kind kind;
-	struct arena *arena;      /* owns everything below and this struct itself */
-	const char *namespace;    /* "" for Node and Namespace */
+	struct arena *arena;   /* owns everything below and this struct itself */
+	const char *namespace; /* "" for Node and Namespace */
 	const char *name;
-	const char *uid;          /* may be NULL */
+	const char *uid;              /* may be NULL */
 	const char *resource_version; /* may be NULL */
-	int64_t created;          /* metadata.creationTimestamp, seconds since the epoch; 0 if none */
-	bool deleting;            /* metadata.deletionTimestamp is set */
+	int64_t created; /* metadata.creationTimestamp, seconds since the epoch; 0 if none */
+	bool deleting;   /* metadata.deletionTimestamp is set */
 	struct key_values labels;
 	struct key_values annotations;
 };
@@ -89,14 +89,19 @@ enum protocol { PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_SCTP = 132 }; /* I
 /* "TCP", "UDP" or "SCTP". */
 const char *protocol_name(enum protocol p);
 
-enum service_type { SERVICE_CLUSTER_IP, SERVICE_NODE_PORT, SERVICE_LOAD_BALANCER, SERVICE_EXTERNAL_NAME };
+enum service_type {
+	SERVICE_CLUSTER_IP,
+	SERVICE_NODE_PORT,
+	SERVICE_LOAD_BALANCER,
+	SERVICE_EXTERNAL_NAME
+};
 enum traffic_policy { POLICY_CLUSTER, POLICY_LOCAL };
 
 struct service_port {
-	const char *name;        /* "" when unnamed */
+	const char *name; /* "" when unnamed */
 	enum protocol protocol;
-	uint16_t port;           /* host order, 1..65535 */
-	uint16_t node_port;      /* host order, 0: none */
+	uint16_t port;            /* host order, 1..65535 */
+	uint16_t node_port;       /* host order, 0: none */
 	const char *app_protocol; /* may be NULL */
 };
 
@@ -109,8 +114,8 @@ struct load_balancer_ip {
 struct service {
 	struct object object;
 	enum service_type type;
-	bool headless;                 /* clusterIP is empty or None */
-	struct addr cluster_ips[2];    /* at most one a family; @n_cluster_ips are set */
+	bool headless;              /* clusterIP is empty or None */
+	struct addr cluster_ips[2]; /* at most one a family; @n_cluster_ips are set */
 	size_t n_cluster_ips;
 	const struct service_port *ports;
 	size_t n_ports;
@@ -120,41 +125,41 @@ struct service {
 	size_t n_load_balancer_ips;
 	const struct prefix *source_ranges; /* spec.loadBalancerSourceRanges */
 	size_t n_source_ranges;
-	const struct key_value *selector;   /* spec.selector, sorted */
+	const struct key_value *selector; /* spec.selector, sorted */
 	size_t n_selector;
-	const char *load_balancer_class;    /* may be NULL */
+	const char *load_balancer_class; /* may be NULL */
 	enum traffic_policy external_policy;
 	enum traffic_policy internal_policy;
-	bool affinity;                 /* sessionAffinity: ClientIP */
-	uint32_t affinity_timeout_s;   /* 1..86400, 10800 by default */
+	bool affinity;                   /* sessionAffinity: ClientIP */
+	uint32_t affinity_timeout_s;     /* 1..86400, 10800 by default */
 	uint16_t health_check_node_port; /* host order, 0: none */
 	bool publish_not_ready;
 };
 
 struct endpoint {
-	struct addr addr;         /* the first of addresses[]; the others are for nobody */
-	bool ready;               /* nil: true */
-	bool serving;             /* nil: as ready */
-	bool terminating;         /* nil: false */
-	const char *node;         /* nodeName, may be NULL */
-	const char *zone;         /* may be NULL */
+	struct addr addr;              /* the first of addresses[]; the others are for nobody */
+	bool ready;                    /* nil: true */
+	bool serving;                  /* nil: as ready */
+	bool terminating;              /* nil: false */
+	const char *node;              /* nodeName, may be NULL */
+	const char *zone;              /* may be NULL */
 	const char *const *zone_hints; /* hints.forZones[].name */
 	size_t n_zone_hints;
 	const char *const *node_hints; /* hints.forNodes[].name */
 	size_t n_node_hints;
-	const char *target_pod;   /* targetRef.name when its kind is Pod; may be NULL */
+	const char *target_pod; /* targetRef.name when its kind is Pod; may be NULL */
 };
 
 struct endpoint_port {
-	const char *name;         /* "" when unnamed */
+	const char *name; /* "" when unnamed */
 	enum protocol protocol;
-	uint16_t port;            /* host order; 0 when the slice says nil ("all ports"): not usable */
+	uint16_t port; /* host order; 0 when the slice says nil ("all ports"): not usable */
 };
 
 struct endpoint_slice {
 	struct object object;
-	const char *service;      /* label kubernetes.io/service-name; NULL: belongs to none */
-	uint8_t family;           /* AF_INET, AF_INET6; 0: FQDN */
+	const char *service; /* label kubernetes.io/service-name; NULL: belongs to none */
+	uint8_t family;      /* AF_INET, AF_INET6; 0: FQDN */
 	const struct endpoint *endpoints;
 	size_t n_endpoints;
 	const struct endpoint_port *ports;
@@ -164,21 +169,22 @@ struct endpoint_slice {
 enum pod_phase { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED, POD_UNKNOWN };
 
 struct container_port {
-	const char *name;         /* "" when unnamed */
+	const char *name; /* "" when unnamed */
 	enum protocol protocol;
 	uint16_t port;
-	uint16_t host_port;       /* 0: none */
-	struct addr host_ip;      /* family 0: any */
+	uint16_t host_port;  /* 0: none */
+	struct addr host_ip; /* family 0: any */
 };
 
 struct pod {
 	struct object object;
-	const char *node;         /* spec.nodeName, may be NULL */
+	const char *node; /* spec.nodeName, may be NULL */
 	bool host_network;
 	enum pod_phase phase;
 	const struct addr *addrs; /* status.podIPs, else podIP */
 	size_t n_addrs;
-	const struct container_port *ports; /* of containers and of init containers that restart Always */
+	const struct container_port
+		*ports; /* of containers and of init containers that restart Always */
 	size_t n_ports;
 	uint32_t grace_period_s;  /* spec.terminationGracePeriodSeconds, 30 by default */
 	const char *container_id; /* status.containerStatuses[0].containerID, may be NULL */
@@ -196,17 +202,18 @@ struct node {
 	struct object object;
 	const struct node_addr *addrs; /* in the order of status.addresses */
 	size_t n_addrs;
-	const struct prefix *pod_cidrs; /* spec.podCIDRs, else podCIDR; annotations are not applied */
+	const struct prefix
+		*pod_cidrs; /* spec.podCIDRs, else podCIDR; annotations are not applied */
 	size_t n_pod_cidrs;
-	const char *zone;         /* label topology.kubernetes.io/zone, may be NULL */
-	const char *provider_id;  /* may be NULL */
+	const char *zone;          /* label topology.kubernetes.io/zone, may be NULL */
+	const char *provider_id;   /* may be NULL */
 	const char *const *taints; /* keys of spec.taints[] */
 	size_t n_taints;
 };
 
 struct namespace_object {
 	struct object object;
-	bool terminating;         /* status.phase: Terminating */
+	bool terminating; /* status.phase: Terminating */
 };
 
 enum selector_operator { SELECTOR_IN, SELECTOR_NOT_IN, SELECTOR_EXISTS, SELECTOR_DOES_NOT_EXIST };
@@ -232,9 +239,9 @@ enum policy_port_kind { POLICY_PORT_ANY, POLICY_PORT_NUMBER, POLICY_PORT_NAME };
 struct policy_port {
 	enum protocol protocol;
 	enum policy_port_kind kind;
-	uint16_t port;            /* NUMBER */
-	uint16_t end_port;        /* NUMBER: last of the range, = port when there is no range */
-	const char *name;         /* NAME */
+	uint16_t port;     /* NUMBER */
+	uint16_t end_port; /* NUMBER: last of the range, = port when there is no range */
+	const char *name;  /* NAME */
 };
 
 /* Either an ipBlock, or selectors: a NULL selector was absent. */
@@ -257,7 +264,7 @@ struct policy_rule {
 struct network_policy {
 	struct object object;
 	struct selector pods;
-	bool ingress;             /* policyTypes, with the default applied */
+	bool ingress; /* policyTypes, with the default applied */
 	bool egress;
 	const struct policy_rule *ingress_rules;
 	size_t n_ingress_rules;

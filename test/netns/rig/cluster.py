@@ -67,11 +67,11 @@ def pod_network(node_number: int) -> dict[int, str]:
 class Host(Namespace):
     """A namespace with eth0 on the nodes' network."""
 
-    def __init__(self, name: str, lan: Namespace, prefix: str, ips: dict[int, str]) -> None:
-        super().__init__(prefix + name)
+    def __init__(self, name: str, ips: dict[int, str], cluster: Cluster) -> None:
+        super().__init__(cluster.prefix + name, cluster.cleanup)
         self.host_name = name
         self.ips = ips
-        lan.ip(
+        cluster.lan.ip(
             f"link add {name} type veth peer eth0 netns {self.name}",
             f"link set {name} master lan up",
         )
@@ -85,9 +85,9 @@ class Host(Namespace):
 class Node(Host):
     """A host with a bridge for pods."""
 
-    def __init__(self, number: int, lan: Namespace, prefix: str) -> None:
+    def __init__(self, number: int, cluster: Cluster) -> None:
         ips = {4: f"192.168.50.{10 + number}", 6: f"fd50::{10 + number}"}
-        super().__init__(f"node{number}", lan, prefix, ips)
+        super().__init__(f"node{number}", ips, cluster)
         self.number = number
         self.pods = 0
         self.gateways = {4: f"10.244.{number}.1", 6: f"fd44:0:0:{number}::1"}
@@ -115,8 +115,8 @@ class Node(Host):
 class Pod(Namespace):
     """A pod with its server."""
 
-    def __init__(self, name: str, node: Node, prefix: str) -> None:
-        super().__init__(prefix + name)
+    def __init__(self, name: str, node: Node, cluster: Cluster) -> None:
+        super().__init__(cluster.prefix + name, cluster.cleanup)
         node.pods += 1
         self.pod_name = name
         self.node = node
@@ -128,6 +128,8 @@ class Pod(Namespace):
             f"link add {name} type veth peer eth0 netns {self.name}",
             f"link set {name} master kube-bridge up",
         )
+        # As CNI does it: with br_netfilter, what is sent to its own pod does not leave the bridge.
+        node.run("bridge", "link", "set", "dev", name, "hairpin", "on")
         self.ip(
             "link set eth0 up",
             f"address add {self.ips[4]}/32 dev eth0",
@@ -137,6 +139,8 @@ class Pod(Namespace):
         )
         argv = [sys.executable, "-IS", str(SERVER), name, *SERVER_PORTS]
         self.server = self.spawn(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        cluster.cleanup.callback(self.server.wait)
+        cluster.cleanup.callback(self.server.kill)
 
     def wait_ready(self) -> None:
         """Wait for the server to listen."""
@@ -148,35 +152,28 @@ class Pod(Namespace):
         """The pod as an endpoint of a slice."""
         return objects.endpoint(self.ips[family], self.node.host_name, **conditions)
 
-    def delete(self) -> None:
-        self.server.kill()
-        self.server.wait()
-        super().delete()
-
 
 class Cluster:
     """The whole, as a context manager that leaves nothing behind. Manifests go into a directory of
     its own, with the two Nodes in it from the start."""
 
     def __init__(self) -> None:
-        self._cleanup = contextlib.ExitStack()
+        self.cleanup = contextlib.ExitStack()
         self.prefix = unique_prefix()
         self.pods: dict[str, Pod] = {}
-        self.agents: list[Agent] = []
         self._marks = 0
         self._numbers = 9
 
     def __enter__(self) -> Self:
-        with contextlib.ExitStack() as cleanup:
-            self._cleanup = cleanup
+        with self.cleanup:
             self.directory = Path(tempfile.mkdtemp(prefix="kube-nft-"))
-            cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            self.cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
             # An agent without privileges reads it too.
             self.directory.chmod(0o755)
             self.manifests = self.directory / "manifests"
             self.manifests.mkdir()
             self._build()
-            self._cleanup = cleanup.pop_all()
+            self.cleanup = self.cleanup.pop_all()
         return self
 
     def __exit__(
@@ -185,20 +182,14 @@ class Cluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._cleanup.close()
-
-    def _keep(self, space: Namespace) -> None:
-        self._cleanup.callback(space.delete)
+        self.cleanup.close()
 
     def _build(self) -> None:
-        self.lan = Namespace(self.prefix + "lan")
-        self._keep(self.lan)
+        self.lan = Namespace(self.prefix + "lan", self.cleanup)
         self.lan.ip("link add lan type bridge", "link set lan up")
-        self.client = Host("client", self.lan, self.prefix, CLIENT_IPS)
-        self._keep(self.client)
-        self.nodes = [Node(number, self.lan, self.prefix) for number in (1, 2)]
+        self.client = Host("client", CLIENT_IPS, self)
+        self.nodes = [Node(number, self) for number in (1, 2)]
         for node in self.nodes:
-            self._keep(node)
             self.apply(node.host_name, node.object())
         self.node1, self.node2 = self.nodes
         self._add_routes()
@@ -216,8 +207,7 @@ class Cluster:
     def add_pods(self, node: Node, *names: str) -> None:
         """Start pods on a node, all ready on return."""
         for name in names:
-            self.pods[name] = Pod(name, node, self.prefix)
-            self._keep(self.pods[name])
+            self.pods[name] = Pod(name, node, self)
         for name in names:
             self.pods[name].wait_ready()
 
@@ -226,8 +216,7 @@ class Cluster:
         directory = self.directory / name
         directory.mkdir(exist_ok=True)
         made = Agent(self.node1, self.manifests, directory, flags, **options)
-        self.agents.append(made)
-        self._cleanup.callback(lambda: made.process and made.stop(9))
+        self.cleanup.callback(lambda: made.process and made.stop(9))
         return made
 
     def apply(self, name: str, *made: Object) -> None:

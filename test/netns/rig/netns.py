@@ -46,12 +46,15 @@ def ip_batch(commands: Sequence[str]) -> None:
 
 
 class Namespace:
-    """One network namespace with a name that ip(8) knows."""
+    """One network namespace with a name that ip(8) knows, removed by @cleanup."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, cleanup: contextlib.ExitStack) -> None:
         self.name = name
         subprocess.run(["ip", "netns", "add", name], check=True)
+        # The kernel keeps it until its last process and socket are gone.
+        cleanup.callback(subprocess.run, ["ip", "netns", "delete", name], check=True)
         self._fd = os.open(f"/run/netns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        cleanup.callback(os.close, self._fd)
         self.sysctl(
             {
                 "net.ipv4.conf.all.rp_filter": 0,
@@ -106,11 +109,6 @@ class Namespace:
         with self.entered():
             for key, value in values.items():
                 Path("/proc/sys", key.replace(".", "/")).write_text(str(value), encoding="ascii")
-
-    def delete(self) -> None:
-        """Remove the namespace; the kernel keeps it until its last process and socket are gone."""
-        os.close(self._fd)
-        subprocess.run(["ip", "netns", "delete", self.name], check=True)
 
 
 def sweep() -> None:

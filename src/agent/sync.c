@@ -1,6 +1,7 @@
 #include "agent/sync.h"
 
 #include <errno.h>
+#include <malloc.h>
 
 #include "agent/node.h"
 #include "base/error.h"
@@ -123,6 +124,7 @@ static int sync_once(struct sync *s, struct error *err)
 		r = sync_compare_until_accepted(s, &c, err);
 	if (r == 0)
 		s->compare = false;
+	malloc_trim(0); /* a whole ruleset was in memory twice; glibc would keep the room */
 	return r;
 }
 

@@ -10,10 +10,19 @@ static void transaction_note(struct transaction *tx, const struct element *e, bo
 {
 	if (tx->error < 0)
 		return;
+	if (tx->n_changes == UINT32_MAX) {
+		tx->error = -ENOMEM;
+		return;
+	}
 	tx->error = ARRAY_RESERVE(tx->changes, tx->n_changes, tx->cap_changes);
 	if (tx->error < 0)
 		return;
-	tx->changes[tx->n_changes++] = (struct change){ .element = *e, .add = add };
+	tx->changes[tx->n_changes] = (struct change){
+		.element = *e,
+		.order = (uint32_t)tx->n_changes,
+		.add = add,
+	};
+	tx->n_changes++;
 }
 
 void transaction_add(struct transaction *tx, const struct element *e)
@@ -64,62 +73,42 @@ static int dispatch_cmp_qsort(const void *a, const void *b)
 	return dispatch_cmp(a, b);
 }
 
-/* Changes of one key stay in the order in which they were noted: they lie in one array, so that
- * their places tell it (qsort() of glibc is a merge sort, but does not promise to be). */
-static int change_cmp(const void *a, const void *b, void *order)
+/* Changes of one key stay in the order in which they were noted. */
+static int change_cmp(const void *a, const void *b)
 {
-	const size_t *i = a, *j = b;
-	const struct change *changes = order;
-	int c = element_cmp(&changes[*i].element, &changes[*j].element);
+	const struct change *x = a, *y = b;
+	int c = element_cmp(&x->element, &y->element);
 
-	return c ? c : (*i < *j ? -1 : 1);
+	return c ? c : x->order < y->order ? -1 : 1;
 }
 
-/* The net effect of changes @from to @to of one key, oldest first, written behind @ret. A first
- * deletion means that the kernel has the key, a last addition that it is wanted. */
-static size_t changes_net(const struct change *changes, const size_t *from, const size_t *to,
-			  struct change *ret)
+/* The net effect of the changes @from to @to of one key, oldest first, into @ret, which may be where
+ * they are. A first deletion means that the kernel has the key, a last addition that it is wanted. */
+static size_t changes_net(const struct change *from, const struct change *to, struct change *ret)
 {
-	const struct change *first = &changes[*from], *last = &changes[to[-1]];
+	const struct change first = *from, last = to[-1];
 	size_t n = 0;
 
-	if (!first->add)
-		ret[n++] = *first;
-	if (last->add)
-		ret[n++] = *last;
+	if (!first.add)
+		ret[n++] = first;
+	if (last.add)
+		ret[n++] = last;
 	return n;
 }
 
-static int changes_settle(struct transaction *tx)
+static void changes_settle(struct transaction *tx)
 {
-	_cleanup_free_ size_t *order = NULL;
-	struct change *settled;
+	struct change *all = tx->changes;
 	size_t n = 0;
 
-	order = malloc(tx->n_changes * sizeof(*order));
-	settled = malloc(tx->n_changes * sizeof(*settled));
-	if (!order || !settled) {
-		free(settled);
-		return -ENOMEM;
-	}
-
-	for (size_t i = 0; i < tx->n_changes; i++)
-		order[i] = i;
-	qsort_r(order, tx->n_changes, sizeof(*order), change_cmp, tx->changes);
-
+	qsort(all, tx->n_changes, sizeof(*all), change_cmp);
 	for (size_t i = 0, j; i < tx->n_changes; i = j) {
 		for (j = i + 1; j < tx->n_changes; j++)
-			if (element_cmp(&tx->changes[order[i]].element,
-					&tx->changes[order[j]].element) != 0)
+			if (element_cmp(&all[i].element, &all[j].element) != 0)
 				break;
-		n += changes_net(tx->changes, order + i, order + j, settled + n);
+		n += changes_net(all + i, all + j, all + n);
 	}
-
-	free(tx->changes);
-	tx->changes = settled;
-	tx->cap_changes = tx->n_changes;
 	tx->n_changes = n;
-	return 0;
 }
 
 static void chains_settle(struct transaction *tx)
@@ -136,7 +125,7 @@ static void chains_settle(struct transaction *tx)
 int transaction_settle(struct transaction *tx)
 {
 	if (tx->error == 0 && tx->n_changes > 0)
-		tx->error = changes_settle(tx);
+		changes_settle(tx);
 	if (tx->error == 0 && tx->n_chains > 0)
 		chains_settle(tx);
 	return tx->error;

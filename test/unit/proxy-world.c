@@ -137,7 +137,8 @@ void world_slice(struct world *w, const char *name, const char *service, const c
 		    "'name':'%s','namespace':'default',"
 		    "'labels':{'kubernetes.io/service-name':'%s'}},'addressType':'%s',"
 		    "'ports':[{'name':'http','protocol':'TCP','port':8080}],'endpoints':[%s]}",
-		    name, service, strchr(endpoints, ':') && !strchr(endpoints, '.') ? "IPv6" : "IPv4",
+		    name, service,
+		    strchr(endpoints, ':') && !strchr(endpoints, '.') ? "IPv6" : "IPv4",
 		    buf_text(&items));
 	buf_free(&items);
 	free(copy);
@@ -208,7 +209,10 @@ static void kernel_delete(struct transaction *kernel, const struct element *e)
 {
 	struct change *found = kernel_find(kernel, e);
 
-	assert_non_null(found);
+	if (!found) {
+		fail_msg("an element is deleted that is not there");
+		return;
+	}
 	free((char *)(uintptr_t)found->element.comment);
 	*found = kernel->changes[--kernel->n_changes];
 }

@@ -23,14 +23,15 @@ struct world {
 	struct transaction kernel; /* additions of all elements */
 	char reports[8192];        /* "OBJECT: PROBLEM\n" since world_reports() */
 	struct buf text;
-	size_t computed;           /* by the last sync */
-	unsigned fail_at;          /* the allocation that fails in the next sync; 0: none */
-	bool failed;               /* whether it did */
+	size_t computed;  /* by the last sync */
+	unsigned fail_at; /* the allocation that fails in the next sync; 0: none */
+	bool failed;      /* whether it did */
 };
 
 /* For cmocka: a world with node "me", IPv4 and IPv6, no Node object, no checks of ranges. */
 int world_setup(void **state);
 int world_teardown(void **state);
+#define world_test(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
 /* Begin again with another configuration, the store kept. */
 void world_configure(struct world *w, const struct proxy_config *config);
 

@@ -54,8 +54,8 @@ static void test_every_target_has_one_slot(void **state)
 		for (size_t i = 0; i < n; i++) {
 			struct target wanted = target((uint32_t)i);
 
-			assert_non_null(bsearch(&wanted, order, n, sizeof(order[0]),
-						target_cmp_qsort));
+			assert_non_null(
+				bsearch(&wanted, order, n, sizeof(order[0]), target_cmp_qsort));
 		}
 	}
 }

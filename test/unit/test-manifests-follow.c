@@ -71,6 +71,9 @@ static void half_written_is_not_read(struct fixture *f)
 	fflush(file);
 	fixture_turn(f);
 	assert_told(f, "");
+	file_write(f, "other.yaml", SERVICE("other", "1"));
+	fixture_turn(f);
+	assert_told(f, "apply default/other:1\n");
 	fputs(SERVICE("whole", "1"), file);
 	fclose(file);
 	fixture_turn(f);
@@ -277,13 +280,15 @@ static void test_overflow_of_the_queue(void **state)
 
 	file_write(f, "even.txt", "");
 	file_write(f, "odd.txt", "");
+	file_write(f, "gone.yaml", SERVICE("gone", "1"));
 	fixture_follow(f);
 	/* Equal events in a row would be joined. */
 	for (unsigned i = 0; i <= limit; i++)
 		assert_int_equal(chmod(i % 2 ? odd : even, 0644), 0);
 	file_write(f, "a.yaml", SERVICE("web", "1"));
+	file_delete(f, "gone.yaml");
 	fixture_turn(f);
-	assert_told(f, "apply default/web:1\n");
+	assert_told(f, "apply default/web:1\nremove default/gone\n");
 }
 
 static const char lost[] =

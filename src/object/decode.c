@@ -12,7 +12,7 @@ enum {
 	LABEL_MAX_BYTES = 63, /* RFC 1123 */
 	/* What most objects and endpoints have besides their structs. */
 	OBJECT_TEXT_BYTES = 512,  /* names, labels */
-	ENDPOINT_TEXT_BYTES = 40, /* the pod's name, a zone hint */
+	ENDPOINT_TEXT_BYTES = 64, /* the names of pod and node, a zone hint */
 };
 
 struct kind {

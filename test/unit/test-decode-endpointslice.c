@@ -219,7 +219,7 @@ static void test_full_slice_is_small(void **state)
 	assert_string_equal(e[999].target_pod, "web-5d8f7c9b4-x999");
 	assert_ptr_equal(e[0].zone, e[1].zone);
 	assert_ptr_equal(e[0].zone, e[0].zone_hints[0]);
-	assert_true(arena_size(slice->object.arena) < SLICE_MAX_ENDPOINTS * 150);
+	assert_true(arena_size(slice->object.arena) < SLICE_MAX_ENDPOINTS * 146);
 	slice_free(slice);
 }
 

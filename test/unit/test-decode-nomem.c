@@ -42,7 +42,7 @@ static const char *const documents[] = {
 
 	"{apiVersion: v1, kind: Node, metadata: {name: a}, spec: {podCIDR: 10.0.0.0/24}}",
 
-	"{apiVersion: v1, kind: Namespace, metadata: {name: a}}",
+	"{apiVersion: v1, kind: Namespace, metadata: {name: a}, more: [1, 2, 3, 4, 5, 6, 7, 8, 9]}",
 
 	"{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: a},"
 	" spec: {podSelector: {matchLabels: {a: b}, matchExpressions:"

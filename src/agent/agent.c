@@ -125,7 +125,7 @@ static int agent_open_signals(struct agent *a, struct error *err)
 }
 
 /* The first sync comes before the notifications: our own first commit may be large, and nobody is to
- * be told of it. What a stranger did between the two is found by comparing once more. */
+ * be told of it. What a stranger did between the two shows in the generation. */
 static int agent_first_sync(struct agent *a, struct error *err)
 {
 	int r = node_load(&a->node, a->options, err);
@@ -136,6 +136,8 @@ static int agent_first_sync(struct agent *a, struct error *err)
 		r = sync_now(&a->sync, err);
 	if (r == 0)
 		r = events_open(tables_port(a->tables), &a->events, err);
+	if (r == 0 && tables_worth_checking(a->tables))
+		r = sync_request_compare(&a->sync);
 	return r;
 }
 

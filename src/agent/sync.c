@@ -174,7 +174,7 @@ static int on_period(void *userdata)
 	struct sync *s = userdata;
 	int r = loop_timer_arm(s->period, s->period_ms);
 
-	return r < 0 ? r : sync_request_compare(s);
+	return r == 0 && tables_worth_checking(s->tables) ? sync_request_compare(s) : r;
 }
 
 int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct tables *tables,

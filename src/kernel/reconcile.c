@@ -34,6 +34,8 @@ static void note_present(const struct dispatch *d, void *userdata)
 
 static void amiss(struct reading *rd, uint8_t family, const char *what)
 {
+	if (rd->replace)
+		return; /* the first reason is told */
 	rd->replace = true;
 	snprintf(rd->t->why, sizeof(rd->t->why), "table %s " TABLE_NAME ": %s",
 		 family == AF_INET ? "ip" : "ip6", what);
@@ -83,9 +85,12 @@ static int read_tables(struct reading *rd, struct error *err)
 	tables_forget_chains(rd->t);
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
 		r = read_skeleton(rd, f, err);
-		if (r == 0 && !rd->replace && rd->t->skeletons[f])
+		if (r == 0 && !rd->replace && rd->t->skeletons[f] &&
+		    rd->t->n_whole <= TABLES_MAX_READ_BACK)
 			r = read_elements(rd, f, err);
 	}
+	if (r == 0 && !rd->replace && rd->t->n_whole > TABLES_MAX_READ_BACK)
+		amiss(rd, AF_INET, "has too many elements to be read back");
 	if (r == 0 && rd->strange > 0)
 		amiss(rd, AF_INET, "holds elements that are not ours");
 	dump_settle(&rd->found);
@@ -169,6 +174,7 @@ int tables_reconcile(struct tables *t, const struct transaction *whole, enum tab
 	int r = -EINTR;
 
 	t->why[0] = '\0';
+	t->n_whole = whole->n_changes;
 	*ret_why = t->why;
 	*ret = (struct commit){ 0 };
 	for (int i = 0; i < RECONCILE_ATTEMPTS && (r == -EINTR || r == -ERESTART); i++) {
@@ -179,5 +185,6 @@ int tables_reconcile(struct tables *t, const struct transaction *whole, enum tab
 		r = reconcile_once(&rd, whole, ret_state, ret, err);
 		dump_free(&rd.found);
 	}
+	tables_note_generation(t);
 	return r;
 }

@@ -19,6 +19,8 @@ struct tables {
 	struct netlink *nl;
 	struct skeleton *skeletons[N_FAMILIES]; /* NULL: the family is off */
 	struct present *present;                /* uthash, by dispatch */
+	uint32_t generation;                    /* after our last commit; 0: unknown */
+	size_t n_whole;                         /* elements at the last comparison */
 	struct buf bindings[N_FAMILIES];        /* affinity elements during a replacement */
 	char why[256];                          /* of tables_reconcile() */
 };
@@ -26,6 +28,9 @@ struct tables {
 struct skeleton *tables_skeleton(const struct tables *t, uint8_t family);
 int tables_note_chain(struct tables *t, const struct dispatch *d);
 void tables_forget_chains(struct tables *t);
+
+/* Remember where our last commit left the generation. */
+void tables_note_generation(struct tables *t);
 
 /* Whether nothing but elements goes to this chain. */
 static inline bool dispatch_is_direct(const struct dispatch *d)

@@ -91,6 +91,20 @@ struct skeleton *tables_skeleton(const struct tables *t, uint8_t family)
 	return t->skeletons[family == AF_INET ? 0 : 1];
 }
 
+void tables_note_generation(struct tables *t)
+{
+	if (netlink_generation(t->nl, &t->generation, NULL) < 0)
+		t->generation = 0;
+}
+
+bool tables_worth_checking(struct tables *t)
+{
+	uint32_t now;
+
+	return t->n_whole <= TABLES_MAX_READ_BACK &&
+	       (netlink_generation(t->nl, &now, NULL) < 0 || now != t->generation);
+}
+
 /* The dispatch chains that @tx needs and that are not there. */
 static void put_missing_chains(struct tables *t, const struct transaction *tx, struct batch *b)
 {
@@ -181,7 +195,9 @@ int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t ge
 	r = note_chains(t, tx);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
-	return purge_affinity(t, tx, err);
+	r = purge_affinity(t, tx, err);
+	tables_note_generation(t);
+	return r;
 }
 
 int tables_commit(struct tables *t, const struct transaction *tx, struct commit *ret,
@@ -308,5 +324,6 @@ int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *
 		HASH_DEL(t->present, p);
 		free(p);
 	}
+	tables_note_generation(t);
 	return 0;
 }

@@ -16,6 +16,13 @@
 struct error;
 struct tables;
 
+enum tables_limit {
+	/* More elements than this are not read back: a dump's cost grows with the square of a map's
+	 * size (the kernel walks the map from its start for every 32 kB), and from here on replacing
+	 * everything is quicker than looking. */
+	TABLES_MAX_READ_BACK = 200000,
+};
+
 /* Open the netlink socket and compile the skeletons of the families that are on. A kernel without
  * what the template needs is found here: -EOPNOTSUPP. -EPERM without CAP_NET_ADMIN. */
 int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err);
@@ -52,9 +59,14 @@ enum tables_state {
 };
 
 /* Read the tables between two equal generations, compare them with @whole and send what is missing.
+ * With more than TABLES_MAX_READ_BACK elements only the skeleton is compared and all of them are sent.
  * @ret_why: what was amiss, one line, valid until the next call. */
 int tables_reconcile(struct tables *t, const struct transaction *whole, enum tables_state *ret_state,
 		     const char **ret_why, struct commit *ret, struct error *err);
+
+/* Whether a comparison without a cause is worth its time: somebody committed since our last commit (to
+ * which tables, the generation does not say), and the tables are small enough to be read. */
+bool tables_worth_checking(struct tables *t);
 
 /* Delete the dispatch chains that are there and that @used says nobody uses; in a transaction of its
  * own, later than the one that took their last use: before Linux 6.2 a chain is still held for a

@@ -221,6 +221,7 @@ static void test_S11_timer_delay_does_not_overflow(void **state)
 	assert_int_equal(loop_add_timer(t->loop, on_work, t, &timer, NULL), 0);
 	assert_int_equal(loop_timer_arm(timer, UINT64_MAX), -ERANGE);
 	assert_int_equal(loop_timer_arm(timer, UINT64_MAX / 1000), -ERANGE);
+	assert_int_equal(loop_timer_arm(timer, UINT64_MAX / 1000 + 1), -ERANGE);
 	assert_int_equal(loop_turn(t->loop, 0), 0);
 	assert_string_equal(t->letters, "");
 }

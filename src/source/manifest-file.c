@@ -118,7 +118,6 @@ void manifest_file_begin(struct manifest_file *f)
 	f->reading++;
 	f->found.n = 0;
 	f->bad_documents = 0;
-	f->unknown_enums = 0;
 	f->unreadable = false;
 }
 

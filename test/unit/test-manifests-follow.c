@@ -67,7 +67,7 @@ static void half_written_is_not_read(struct fixture *f)
 	FILE *file = fopen(path, "w");
 
 	assert_non_null(file);
-	fputs(SERVICE("half", "1"), file);
+	fputs(SERVICE("half", "2"), file);
 	fflush(file);
 	fixture_turn(f);
 	assert_told(f, "");
@@ -85,7 +85,7 @@ static void test_new_file_is_read_when_it_is_closed(void **state)
 
 	fixture_follow(f);
 	half_written_is_not_read(f);
-	assert_told(f, "apply default/half:1\napply default/whole:1\n");
+	assert_told(f, "apply default/half:2\napply default/whole:1\n");
 }
 
 static void test_edited_file_is_read_when_it_is_closed(void **state)
@@ -95,7 +95,7 @@ static void test_edited_file_is_read_when_it_is_closed(void **state)
 	file_write(f, "a.yaml", SERVICE("half", "1"));
 	fixture_follow(f);
 	half_written_is_not_read(f);
-	assert_told(f, "apply default/whole:1\n");
+	assert_told(f, "apply default/half:2\napply default/whole:1\n");
 }
 
 static void test_editor_renames_over_the_file(void **state)

@@ -29,13 +29,13 @@ def wait_until(what: str, condition: Callable[[], bool], *, hang_s: float = HANG
 
 
 class Agent:
-    """One agent, started in @space. Its directory holds its log and its run directory."""
+    """One agent, to be started in @space as often as one likes. Its log is one file."""
 
     def __init__(
         self,
         space: Namespace,
         manifests: Path,
-        directory: Path,
+        log_path: Path,
         flags: Sequence[str],
         *,
         program: str = PROGRAM,
@@ -52,7 +52,7 @@ class Agent:
         )
         self.program = program
         self.wrapper = tuple(wrapper)
-        self.log_path = directory / "agent.log"
+        self.log_path = log_path
         self.process: subprocess.Popen[str] | None = None
 
     @property
@@ -65,7 +65,7 @@ class Agent:
         return shlex.join(self.argv)
 
     def start(self) -> None:
-        """Start the process; wait_synced() waits for its first commit."""
+        """Start the process; Cluster.settle() waits for its commit."""
         with open(self.log_path, "a", encoding="utf-8") as log:
             self.process = self.space.spawn(self.argv, stderr=log, stdin=subprocess.DEVNULL)
 

@@ -213,9 +213,8 @@ class Cluster:
 
     def agent(self, *, flags: Sequence[str] = FLAGS, name: str = "agent", **options: object) -> Agent:
         """An agent for node1, not started yet; it is ended with the cluster at the latest."""
-        directory = self.directory / name
-        directory.mkdir(exist_ok=True)
-        made = Agent(self.node1, self.manifests, directory, flags, **options)
+        log = self.directory / f"{name}.log"
+        made = Agent(self.node1, self.manifests, log, flags, **options)
         self.cleanup.callback(lambda: made.process and made.stop(9))
         return made
 

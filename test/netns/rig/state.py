@@ -1,0 +1,87 @@
+"""The agent's tables as data: what two namespaces, or two moments, are compared by."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import socket
+import struct
+
+from .agent import wait_until
+from .netns import Namespace
+from .ruleset import own_tables
+
+# A table's content: the lines of each set and chain. Elements are sorted, rules are not.
+State = dict[str, tuple[str, ...]]
+
+NETLINK_NETFILTER = 12
+NFT_MSG_GETGEN = 10 << 8 | 16
+NFTA_GEN_ID = 1
+
+
+def generation(space: Namespace) -> int:
+    """A number that every commit in this namespace changes, whoever made it."""
+    request = struct.pack("=IHHIIBBH", 20, NFT_MSG_GETGEN, 1, 0, 0, 0, 0, 0)
+    with space.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+        sock.send(request)
+        kind, number = struct.unpack_from(">2xHI", sock.recv(4096), 20)
+    assert kind == NFTA_GEN_ID << 8 or kind == NFTA_GEN_ID
+    return number
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a set or chain without what only the layout puts there."""
+    lines = (re.sub(r"^\s*(elements = \{ )?|( \}|,)$", "", line) for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def parse(listing: str) -> State:
+    """What nft(8) listed, without the order that follows from history and hashes."""
+    state: State = {}
+    for table in re.finditer(r"^table (\w+) .*?^\}", listing, re.MULTILINE | re.DOTALL):
+        family, text = table[1], table[0]
+        # Table flags and comment stand before the first block.
+        state[family] = tuple(re.split(r"^\t\w+ \S+ \{$", text, maxsplit=1, flags=re.M)[0].split("\n"))
+        for block in re.finditer(r"^\t(\w+ \S+) \{\n(.*?)^\t\}", text, re.MULTILINE | re.DOTALL):
+            lines = _lines(block[2])
+            state[f"{family} {block[1]}"] = tuple(
+                lines if block[1].startswith("chain") else sorted(lines)
+            )
+    return state
+
+
+def read(space: Namespace) -> State:
+    """The tables at one moment. A listing that a commit disturbed may be of two."""
+    while True:
+        before = generation(space)
+        state = parse(own_tables(space))
+        if generation(space) == before:
+            return state
+
+
+def elements(state: State) -> State:
+    """Only the sets and maps. Chains without use stay for a while."""
+    return {name: lines for name, lines in state.items() if " chain " not in name}
+
+
+def differences(found: State, wanted: State) -> str:
+    """Readable, for a failed test."""
+
+    def flat(state: State) -> list[str]:
+        return [f"{name}: {line}" for name, lines in sorted(state.items()) for line in (*lines, "end")]
+
+    return "\n".join(difflib.unified_diff(flat(wanted), flat(found), "wanted", "found", n=0))
+
+
+def wait_equal(space: Namespace, wanted: State, *, hang_s: float = 20.0, context: str = "") -> None:
+    """Wait until the tables of @space are @wanted; AssertionError with the difference if never."""
+    found: list[State] = [{}]
+
+    def equal() -> bool:
+        found[0] = read(space)
+        return found[0] == wanted
+
+    try:
+        wait_until("the tables to be as wanted", equal, hang_s=hang_s)
+    except TimeoutError:
+        raise AssertionError(f"{differences(found[0], wanted)}\n{context}") from None

@@ -1,0 +1,245 @@
+"""A small cluster that changes at random.
+
+Names, addresses and ports are few, so that Services claim one another's frontends, share endpoints,
+and turn from one kind into another. Objects share files, and move from one to another.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from . import objects
+from .objects import Object
+
+SERVICES = [(namespace, f"s{n}") for namespace in ("default", "shop") for n in range(7)]
+NODES = ("node1", "node2", "node3")
+ZONES = ("east", "west")
+FILES = 24
+RANGES = (
+    "--service-cluster-ip-range=10.96.0.0/16",
+    "--service-cluster-ip-range=fd96::/112",
+    "--service-external-ip-range=203.0.113.0/24",
+    "--service-external-ip-range=2001:db8:113::/64",
+    "--loadbalancer-ip-range=198.51.100.0/24",
+    "--loadbalancer-ip-range=2001:db8:100::/64",
+)
+CLUSTER_IPS = {4: [f"10.96.0.{n}" for n in range(1, 10)], 6: [f"fd96::{n}" for n in range(1, 10)]}
+# The last one of each is outside its range; so is a cluster IP.
+EXTERNAL_IPS = [f"{net}{n}" for net in ("203.0.113.", "2001:db8:113::") for n in (1, 2, 3)] + [
+    "192.0.2.1",
+    "10.96.0.1",
+]
+LOAD_BALANCER_IPS = [f"{net}{n}" for net in ("198.51.100.", "2001:db8:100::") for n in (1, 2)] + [
+    "2001:db8:bad::1"
+]
+# A loopback address and a cluster IP are no endpoints.
+ENDPOINTS = {
+    4: [f"10.244.{node}.{n}" for node in (1, 2) for n in (2, 3, 4)] + ["127.0.0.1", "10.96.0.2"],
+    6: [f"fd44:0:0:{node}::{n}" for node in (1, 2) for n in (2, 3, 4)] + ["::1", "fd96::2"],
+}
+NODE_ADDRESSES = ["192.168.50.11", "192.168.50.12", "fd50::11", "fd50::12"]
+POD_CIDRS = [
+    *(f"10.244.{n}.0/24" for n in range(4)),
+    "10.244.0.0/22",
+    *(f"fd44:0:0:{n}::/64" for n in range(4)),
+    "fd44::/62",
+]
+PORTS = [(protocol, port) for protocol in ("TCP", "UDP", "SCTP") for port in (53, 80)]
+NODE_PORTS = [0, 0, 30001, 30002, 30003]
+TARGETS = [8080, 8081]
+PORT_NAMES = ["", "http", "dns", "admin"]
+ANNOTATIONS = ["service.local", "service.hairpin", "service.skiplbips"]
+
+# What an object is known by: its kind, namespace and name.
+Key = tuple[str, str, str]
+
+
+class Universe:
+    """All objects, and the directory in which they are written."""
+
+    def __init__(self, seed: int, directory: Path) -> None:
+        self.rng = random.Random(seed)
+        self.directory = directory
+        self.objects: dict[Key, Object] = {}
+        self.files: dict[Key, int] = {}
+        self.changes = 0
+
+    def batch(self) -> None:
+        """Change some objects, then write the files that it concerns, in any order."""
+        dirty: set[int] = set()
+        for _ in range(self.rng.choice((1, 1, 2, 3, 8))):
+            dirty |= self._change()
+            self.changes += 1
+        for number in self.rng.sample(sorted(dirty), len(dirty)):
+            self._write(number)
+
+    def _write(self, number: int) -> None:
+        content = [o for key, o in self.objects.items() if self.files[key] == number]
+        if content or self.rng.random() < 0.5:
+            objects.write_manifest(self.directory, f"f{number:02}", *content)
+        else:
+            (self.directory / f"f{number:02}.yaml").unlink(missing_ok=True)
+
+    def _change(self) -> set[int]:
+        """Change one object; the files to be written."""
+        namespace, name = self.rng.choice(SERVICES)
+        kind = self.rng.choices(("Service", "EndpointSlice", "Node"), (8, 10, 1))[0]
+        if kind == "Node":
+            key = (kind, "", self.rng.choice(NODES))
+        elif kind == "EndpointSlice":
+            key = (kind, namespace, f"{name}-{self.rng.randrange(3)}")
+        else:
+            key = (kind, namespace, name)
+        return self._change_object(key)
+
+    def _change_object(self, key: Key) -> set[int]:
+        what = self.rng.random()
+        dirty = {self.files[key]} if key in self.files else set()
+        if what < 0.12:
+            self.objects.pop(key, None)
+            self.files.pop(key, None)
+            return dirty
+        if what < 0.17 or key not in self.objects:
+            self.files[key] = self.rng.randrange(FILES)
+        if what < 0.3 or key not in self.objects:
+            self.objects[key] = MAKERS[key[0]](self, key)
+        else:
+            EDITORS[key[0]](self, self.objects[key])
+        return dirty | {self.files[key]}
+
+    # Services ---------------------------------------------------------------------------------
+
+    def _service(self, key: Key) -> Object:
+        made = objects.service(key[2], [], namespace=key[1])
+        made["metadata"]["annotations"] = {}
+        for edit in SERVICE_EDITS:
+            if edit is not Universe._edit_type or self.rng.random() < 0.2:
+                edit(self, made)
+        return made
+
+    def _edit_service(self, made: Object) -> None:
+        self.rng.choice(SERVICE_EDITS)(self, made)
+
+    def _edit_age(self, made: Object) -> None:
+        day = self.rng.randrange(1, 4)
+        made["metadata"]["creationTimestamp"] = f"2024-05-0{day}T00:00:00Z"
+
+    def _edit_type(self, made: Object) -> None:
+        spec = made["spec"]
+        spec["type"] = self.rng.choice(("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"))
+        if self.rng.random() < 0.2:
+            spec["clusterIP"], spec["clusterIPs"] = "None", ["None"]
+
+    def _edit_cluster_ips(self, made: Object) -> None:
+        families = self.rng.choice(([4], [6], [4, 6], [6, 4], [4, 6]))
+        ips = [self.rng.choice(CLUSTER_IPS[family]) for family in families]
+        made["spec"].update(clusterIP=ips[0], clusterIPs=ips)
+
+    def _edit_ports(self, made: Object) -> None:
+        n = self.rng.choice((1, 1, 2, 3))
+        node_ports = self.rng.sample(NODE_PORTS[1:], n)
+        made["spec"]["ports"] = [
+            objects.port(port, target=8080, protocol=protocol, name=name, node_port=node_port)
+            for (protocol, port), name, node_port in zip(
+                self.rng.sample(PORTS, n), self.rng.sample(PORT_NAMES, n), node_ports
+            )
+        ]
+
+    def _edit_addresses(self, made: Object) -> None:
+        some = self.rng.choice((0, 0, 1, 2, 4))
+        made["spec"]["externalIPs"] = self.rng.sample(EXTERNAL_IPS, some)
+        ingress = self.rng.sample(LOAD_BALANCER_IPS, min(some, 3))
+        mode = self.rng.choice(("VIP", "VIP", "Proxy"))
+        made["status"] = {"loadBalancer": {"ingress": [{"ip": ip, "ipMode": mode} for ip in ingress]}}
+
+    def _edit_policies(self, made: Object) -> None:
+        for policy in ("externalTrafficPolicy", "internalTrafficPolicy"):
+            made["spec"][policy] = self.rng.choice(("Cluster", "Cluster", "Local"))
+        made["spec"]["publishNotReadyAddresses"] = self.rng.random() < 0.2
+
+    def _edit_affinity(self, made: Object) -> None:
+        made["spec"]["sessionAffinity"] = self.rng.choice(("None", "None", "ClientIP"))
+        timeout = {"clientIP": {"timeoutSeconds": self.rng.choice((30, 60, 10800))}}
+        made["spec"]["sessionAffinityConfig"] = timeout
+
+    def _edit_annotations(self, made: Object) -> None:
+        made["metadata"]["annotations"] = {
+            f"kube-router.io/{name}": "true" for name in ANNOTATIONS if self.rng.random() < 0.15
+        }
+
+    # EndpointSlices ---------------------------------------------------------------------------
+
+    def _slice(self, key: Key) -> Object:
+        owner = objects.service(key[2].split("-")[0], [], namespace=key[1])
+        made = objects.slice_of(owner, [], family=self.rng.choice((4, 6)))
+        made["metadata"]["name"] = key[2]
+        self._edit_endpoints(made)
+        self._edit_slice_ports(made)
+        return made
+
+    def _edit_slice(self, made: Object) -> None:
+        what = self.rng.random()
+        if what < 0.75:
+            self._edit_endpoints(made)
+        elif what < 0.9:
+            self._edit_slice_ports(made)
+        else:
+            labels = {"kubernetes.io/service-name": self.rng.choice(SERVICES)[1]}
+            made["metadata"]["labels"] = labels
+
+    def _edit_endpoints(self, made: Object) -> None:
+        universe = ENDPOINTS[int(made["addressType"][-1])]
+        kept = [e for e in made["endpoints"] if self.rng.random() < 0.8]
+        fresh = self.rng.sample(universe, self.rng.choice((0, 1, 1, 2, 4)))
+        made["endpoints"] = kept + [self._endpoint(address) for address in fresh]
+
+    def _endpoint(self, address: str) -> Object:
+        conditions = self.rng.choice(
+            ({}, {}, {"ready": True}, {"ready": False}, {"ready": False, "serving": True, "terminating": True})
+        )
+        made = objects.endpoint(address, self.rng.choice(("", *NODES[:2])), **conditions)
+        if self.rng.random() < 0.2:
+            made["hints"] = {"forZones": [{"name": self.rng.choice(ZONES)}]}
+        if self.rng.random() < 0.1:
+            made.setdefault("hints", {})["forNodes"] = [{"name": self.rng.choice(NODES)}]
+        return made
+
+    def _edit_slice_ports(self, made: Object) -> None:
+        made["ports"] = [
+            {"name": name, "protocol": protocol, "port": self.rng.choice(TARGETS)}
+            for name in self.rng.sample(PORT_NAMES, 3)
+            for protocol in ("TCP", "UDP", "SCTP")
+        ]
+
+    # Nodes ------------------------------------------------------------------------------------
+
+    def _node(self, key: Key) -> Object:
+        cidrs = self.rng.sample(POD_CIDRS, self.rng.choice((1, 2, 2)))
+        addresses = self.rng.sample(NODE_ADDRESSES, self.rng.choice((1, 2, 2, 3)))
+        made = objects.node(key[2], addresses, cidrs)
+        made["metadata"]["labels"] = {"topology.kubernetes.io/zone": self.rng.choice(ZONES)}
+        return made
+
+    def _edit_node(self, made: Object) -> None:
+        part = self.rng.choice(("spec", "status", "metadata"))
+        made[part] = self._node(("Node", "", made["metadata"]["name"]))[part]
+
+
+SERVICE_EDITS: list[Callable[[Universe, Object], None]] = [
+    Universe._edit_age,
+    Universe._edit_cluster_ips,
+    Universe._edit_type,
+    Universe._edit_ports,
+    Universe._edit_addresses,
+    Universe._edit_policies,
+    Universe._edit_affinity,
+    Universe._edit_annotations,
+]
+MAKERS = {"Service": Universe._service, "EndpointSlice": Universe._slice, "Node": Universe._node}
+EDITORS = {
+    "Service": Universe._edit_service,
+    "EndpointSlice": Universe._edit_slice,
+    "Node": Universe._edit_node,
+}

@@ -315,6 +315,26 @@ static void test_S11_labels_and_expressions_are_limited_together(void **state)
 		       expressions);
 }
 
+/* A direction without rules isolates; a peer that matches nobody is not "everybody". */
+static void test_O5_nothing_selected_is_nothing_allowed(void **state)
+{
+	static const struct key_value label = { "app", "web" };
+	const struct key_values labels = { .items = &label, .n = 1 };
+	struct network_policy *p = policy("'podSelector':{'matchLabels':{'app':'db'}},'ingress':[],"
+					  "'egress':[{'to':[{'podSelector':{'matchExpressions':"
+					  "[{'key':'app','operator':'DoesNotExist'}]}}]}],"
+					  "'policyTypes':['Ingress','Egress']");
+
+	(void)state;
+	assert_true(p->ingress);
+	assert_int_equal(p->n_ingress_rules, 0);
+	assert_true(p->egress);
+	assert_int_equal(p->egress_rules[0].n_peers, 1);
+	assert_false(selector_matches(p->egress_rules[0].peers[0].pods, &labels));
+	assert_false(selector_matches(&p->pods, &labels));
+	policy_free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_bad_peers_are_refused),
 		cmocka_unit_test(test_selectors_are_sorted),
 		cmocka_unit_test(test_bad_selectors_are_refused),
+		cmocka_unit_test(test_O5_nothing_selected_is_nothing_allowed),
 		cmocka_unit_test(test_S11_lists_are_limited),
 		cmocka_unit_test(test_S11_labels_and_expressions_are_limited_together),
 	};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 
 static const struct prefix ipv4_mapped = { { AF_INET6, { [10] = 0xff, [11] = 0xff } }, 96 };
@@ -204,7 +205,7 @@ size_t prefixes_merge(const struct prefix *prefixes, size_t n, uint8_t family,
 	if (n_ranges == 0)
 		return 0;
 
-	qsort(ret, n_ranges, sizeof(*ret), range_cmp);
+	array_sort(ret, n_ranges, sizeof(*ret), range_cmp);
 	for (size_t i = 1; i < n_ranges; i++) {
 		struct addr_range *merged = &ret[n_merged];
 

@@ -29,3 +29,15 @@ int array_grow(void **items, size_t *capacity, size_t n, size_t size)
 	*capacity = wanted;
 	return 0;
 }
+
+void array_sort(void *items, size_t n, size_t size, int (*cmp)(const void *a, const void *b))
+{
+	if (n > 1)
+		qsort(items, n, size, cmp);
+}
+
+void *array_find(const void *key, const void *items, size_t n, size_t size,
+		 int (*cmp)(const void *key, const void *item))
+{
+	return n > 0 ? bsearch(key, items, n, size, cmp) : NULL;
+}

@@ -11,4 +11,9 @@ int array_grow(void **items, size_t *capacity, size_t n, size_t size);
 #define ARRAY_RESERVE(items, len, capacity) \
 	array_grow((void **)&(items), &(capacity), (len) + 1, sizeof((items)[0]))
 
+/* qsort() and bsearch() that take NULL for an array without items. */
+void array_sort(void *items, size_t n, size_t size, int (*cmp)(const void *a, const void *b));
+void *array_find(const void *key, const void *items, size_t n, size_t size,
+		 int (*cmp)(const void *key, const void *item));
+
 #endif

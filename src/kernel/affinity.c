@@ -109,7 +109,7 @@ static int purge_collect(struct purge *p, const struct transaction *tx)
 			return -ENOMEM;
 		p->gone[p->n_gone++] = *e;
 	}
-	qsort(p->gone, p->n_gone, sizeof(*p->gone), gone_cmp);
+	array_sort(p->gone, p->n_gone, sizeof(*p->gone), gone_cmp);
 	return 0;
 }
 
@@ -119,8 +119,8 @@ static bool binding_is_stale(const struct purge *p, struct element *binding)
 
 	memset(frontend.other, 0, sizeof(frontend.other));
 	frontend.target_port = 0;
-	return bsearch(binding, p->gone, p->n_gone, sizeof(*p->gone), gone_cmp) ||
-	       bsearch(&frontend, p->gone, p->n_gone, sizeof(*p->gone), gone_cmp);
+	return array_find(binding, p->gone, p->n_gone, sizeof(*p->gone), gone_cmp) ||
+	       array_find(&frontend, p->gone, p->n_gone, sizeof(*p->gone), gone_cmp);
 }
 
 static int purge_binding(const struct nlattr *attr, void *userdata)

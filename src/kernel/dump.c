@@ -128,8 +128,8 @@ static void intervals_join(struct set_walk *w, size_t first)
 	struct element *starts = w->d->elements + first;
 	size_t n = w->d->n - first, j = 0;
 
-	qsort(starts, n, sizeof(*starts), element_cmp_qsort);
-	qsort(w->ends, w->n_ends, sizeof(*w->ends), element_cmp_qsort);
+	array_sort(starts, n, sizeof(*starts), element_cmp_qsort);
+	array_sort(w->ends, w->n_ends, sizeof(*w->ends), element_cmp_qsort);
 	for (size_t i = 0; i < n; i++) {
 		while (j < w->n_ends && memcmp(w->ends[j].addr, starts[i].addr, 16) <= 0)
 			j++;
@@ -157,5 +157,5 @@ int dump_set(struct dump *d, struct netlink *nl, uint8_t family, const char *tab
 
 void dump_settle(struct dump *d)
 {
-	qsort(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
+	array_sort(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
 }

@@ -78,7 +78,7 @@ static size_t addrs_unique(struct addr *addrs, size_t n)
 {
 	size_t kept = 0;
 
-	qsort(addrs, n, sizeof(*addrs), addr_cmp_qsort);
+	array_sort(addrs, n, sizeof(*addrs), addr_cmp_qsort);
 	for (size_t i = 0; i < n; i++)
 		if (kept == 0 || !addr_equal(&addrs[kept - 1], &addrs[i]))
 			addrs[kept++] = addrs[i];

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 
 static int text_cmp(const void *a, const void *b)
 {
@@ -23,8 +24,7 @@ static size_t texts_unique(const char **texts, size_t n)
 {
 	size_t kept = 0;
 
-	if (n > 0)
-		qsort(texts, n, sizeof(*texts), text_cmp);
+	array_sort(texts, n, sizeof(*texts), text_cmp);
 	for (size_t i = 0; i < n; i++)
 		if (kept == 0 || strcmp(texts[kept - 1], texts[i]) != 0)
 			texts[kept++] = texts[i];
@@ -112,6 +112,6 @@ struct selector field_selector(struct field f)
 	labels_append(all, &labels);
 	if (n > 0)
 		memcpy(all + labels.n, expressions, n * sizeof(*all));
-	qsort(all, labels.n + n, sizeof(*all), requirement_cmp);
+	array_sort(all, labels.n + n, sizeof(*all), requirement_cmp);
 	return (struct selector){ .requirements = all, .n = labels.n + n };
 }

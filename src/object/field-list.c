@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 
 size_t field_count(struct field f, size_t limit)
 {
@@ -126,7 +127,7 @@ struct key_values field_key_values(struct field f, const struct map_limits *limi
 	n = pairs_read(&f, json_object_get(f.parent->value, f.key), limits, items);
 	if (f.decoder->error)
 		return map;
-	qsort(items, n, sizeof(*items), key_value_cmp);
+	array_sort(items, n, sizeof(*items), key_value_cmp);
 	map.items = items;
 	map.n = n;
 	return map;

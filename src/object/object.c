@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/array.h"
 
 static const char *const kind_names[KIND_COUNT] = {
 	[KIND_SERVICE] = "Service",
@@ -40,10 +41,9 @@ static int key_cmp(const void *key, const void *item)
 
 const char *key_values_get(const struct key_values *kv, const char *key)
 {
-	const struct key_value *found = NULL;
+	const struct key_value *found =
+		array_find(key, kv->items, kv->n, sizeof(kv->items[0]), key_cmp);
 
-	if (kv->n > 0)
-		found = bsearch(key, kv->items, kv->n, sizeof(kv->items[0]), key_cmp);
 	return found ? found->value : NULL;
 }
 

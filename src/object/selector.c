@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 static int value_cmp(const void *text, const void *item)
 {
 	return strcmp(text, *(const char *const *)item);
@@ -9,8 +11,7 @@ static int value_cmp(const void *text, const void *item)
 
 static bool values_contain(const struct selector_requirement *r, const char *text)
 {
-	return r->n_values > 0 &&
-	       bsearch(text, r->values, r->n_values, sizeof(r->values[0]), value_cmp);
+	return array_find(text, r->values, r->n_values, sizeof(r->values[0]), value_cmp);
 }
 
 static bool requirement_holds(const struct selector_requirement *r, const struct key_values *labels)

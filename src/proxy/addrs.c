@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static int addr_cmp_qsort(const void *a, const void *b)
 {
 	return addr_cmp(a, b);
@@ -12,8 +14,7 @@ size_t addrs_unique(struct addr *addrs, size_t n)
 {
 	size_t kept = 0;
 
-	if (n > 1)
-		qsort(addrs, n, sizeof(addrs[0]), addr_cmp_qsort);
+	array_sort(addrs, n, sizeof(addrs[0]), addr_cmp_qsort);
 	for (size_t i = 0; i < n; i++)
 		if (kept == 0 || !addr_equal(&addrs[kept - 1], &addrs[i]))
 			addrs[kept++] = addrs[i];
@@ -27,5 +28,5 @@ bool addrs_same(const struct addr *a, size_t n_a, const struct addr *b, size_t n
 
 bool addrs_contain(const struct addr *addrs, size_t n, const struct addr *a)
 {
-	return n > 0 && bsearch(a, addrs, n, sizeof(addrs[0]), addr_cmp_qsort);
+	return array_find(a, addrs, n, sizeof(addrs[0]), addr_cmp_qsort);
 }

@@ -165,7 +165,7 @@ static int known_read(struct endpoints *e, const struct service_port *port, uint
 		known->n++;
 	}
 	if (known->n > 1)
-		qsort(known->items, known->n, sizeof(known->items[0]), target_cmp_qsort);
+		array_sort(known->items, known->n, sizeof(known->items[0]), target_cmp_qsort);
 	targets_merge_copies(known);
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "base/array.h"
 #include "base/error.h"
 #include "ruleset/uses.h"
 
@@ -85,7 +86,7 @@ static int block_settle(struct block *b, const char *owner, struct error *err)
 {
 	size_t n = 0;
 
-	qsort(b->elements, b->n, sizeof(b->elements[0]), element_cmp_qsort);
+	array_sort(b->elements, b->n, sizeof(b->elements[0]), element_cmp_qsort);
 	for (size_t i = 0; i < b->n; i++) {
 		if (n > 0 && element_cmp(&b->elements[n - 1], &b->elements[i]) == 0) {
 			if (!set_layout(b->elements[i].set)->shared)
@@ -225,7 +226,7 @@ bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d)
 const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 {
 	for (const struct owner *o = rs->owners; o; o = o->hh.next)
-		if (bsearch(e, o->block->elements, o->block->n, sizeof(*e), element_cmp_qsort))
+		if (array_find(e, o->block->elements, o->block->n, sizeof(*e), element_cmp_qsort))
 			return o->name;
 	return NULL;
 }

@@ -101,7 +101,7 @@ static void changes_settle(struct transaction *tx)
 	struct change *all = tx->changes;
 	size_t n = 0;
 
-	qsort(all, tx->n_changes, sizeof(*all), change_cmp);
+	array_sort(all, tx->n_changes, sizeof(*all), change_cmp);
 	for (size_t i = 0, j; i < tx->n_changes; i = j) {
 		for (j = i + 1; j < tx->n_changes; j++)
 			if (element_cmp(&all[i].element, &all[j].element) != 0)
@@ -115,7 +115,7 @@ static void chains_settle(struct transaction *tx)
 {
 	size_t n = 0;
 
-	qsort(tx->chains, tx->n_chains, sizeof(*tx->chains), dispatch_cmp_qsort);
+	array_sort(tx->chains, tx->n_chains, sizeof(*tx->chains), dispatch_cmp_qsort);
 	for (size_t i = 0; i < tx->n_chains; i++)
 		if (n == 0 || dispatch_cmp(&tx->chains[n - 1], &tx->chains[i]) != 0)
 			tx->chains[n++] = tx->chains[i];

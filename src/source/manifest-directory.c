@@ -159,7 +159,7 @@ int directory_list(struct directory *d, struct error *err)
 		return r;
 	/* Sorted, so that new files are appended and the limit cuts off the last names. */
 	if (names.n > 0)
-		qsort(names.items, names.n, sizeof(names.items[0]), name_cmp);
+		array_sort(names.items, names.n, sizeof(names.items[0]), name_cmp);
 	d->overfull = false;
 	for (size_t i = 0; i < d->n_files; i++)
 		d->files[i]->dirty = true;

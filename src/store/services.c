@@ -133,7 +133,7 @@ int services_drain(struct services *s,
 
 	if (!n)
 		return 0;
-	qsort(s->changed, n, sizeof(s->changed[0]), changed_cmp);
+	array_sort(s->changed, n, sizeof(s->changed[0]), changed_cmp);
 	while (done < n) {
 		struct service_entry *e = s->changed[done];
 

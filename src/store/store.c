@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/table.h"
 #include "store/services.h"
 
@@ -181,7 +182,7 @@ int store_each(const struct store *s, enum object_kind kind,
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = table_next(&s->objects[kind], &position);
-	qsort(sorted, n, sizeof(sorted[0]), object_pointer_cmp);
+	array_sort(sorted, n, sizeof(sorted[0]), object_pointer_cmp);
 
 	for (size_t i = 0; i < n; i++) {
 		r = visit(sorted[i], userdata);

@@ -161,6 +161,26 @@ static void test_S11_array_errors_change_nothing(void **state)
 	free(items);
 }
 
+static int number_cmp(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static void test_arrays_are_sorted_and_searched(void **state)
+{
+	int numbers[] = { 5, 3, 9, 1 };
+	int key = 5, *found;
+
+	(void)state;
+	array_sort(numbers, ARRAY_SIZE(numbers), sizeof(numbers[0]), number_cmp);
+	found = array_find(&key, numbers, ARRAY_SIZE(numbers), sizeof(numbers[0]), number_cmp);
+	assert_ptr_equal(found, &numbers[2]);
+	key = 4;
+	assert_null(array_find(&key, numbers, ARRAY_SIZE(numbers), sizeof(numbers[0]), number_cmp));
+	array_sort(NULL, 0, sizeof(numbers[0]), number_cmp);
+	assert_null(array_find(&key, NULL, 0, sizeof(numbers[0]), number_cmp));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +193,7 @@ int main(void)
 		cmocka_unit_test(test_S11_buffer_sizes_do_not_overflow),
 		cmocka_unit_test(test_array_doubles),
 		cmocka_unit_test(test_S11_array_errors_change_nothing),
+		cmocka_unit_test(test_arrays_are_sorted_and_searched),
 	};
 
 	return cmocka_run_group_tests_name("buf", tests, NULL, NULL);

@@ -44,7 +44,8 @@ static int expr_set_number(struct nftnl_expr *e, void *userdata)
 	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
 	const struct dispatch *d = userdata;
 
-	if (strcmp(name, "numgen") == 0)
+	if (strcmp(name, "numgen") == 0 &&
+	    nftnl_expr_get_u32(e, NFTNL_EXPR_NG_TYPE) == NFT_NG_RANDOM)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_NG_MODULUS, d->number);
 	else if (strcmp(name, "immediate") == 0)
 		jump_set_number(e, d->number);

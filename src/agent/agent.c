@@ -104,8 +104,9 @@ static int agent_open_kernel(struct agent *a, struct error *err)
 	int r = tables_open(o->enable_ipv4, o->enable_ipv6, &a->tables, err);
 
 	if (r == -EPERM)
-		return error_set(err, r, "nftables: permission denied: kube-nft needs the capability "
-					 "NET_ADMIN (root, setpriv or the container's securityContext)");
+		return error_set(err, r,
+				 "nftables: permission denied: kube-nft needs the capability "
+				 "NET_ADMIN (root, setpriv or the container's securityContext)");
 	if (r == 0)
 		r = links_open(&a->links, err);
 	return r;
@@ -143,7 +144,8 @@ static int agent_first_sync(struct agent *a, struct error *err)
 
 static int agent_follow(struct agent *a, struct error *err)
 {
-	int r = loop_add_fd(a->loop, events_fd(a->events), EPOLLIN, on_nftables_event, a, NULL, err);
+	int r = loop_add_fd(a->loop, events_fd(a->events), EPOLLIN, on_nftables_event, a, NULL,
+			    err);
 
 	if (r == 0)
 		r = loop_add_fd(a->loop, links_fd(a->links), EPOLLIN, on_links_event, a, NULL, err);

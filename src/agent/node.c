@@ -21,7 +21,8 @@ static int node_apply(struct object *o, void *userdata)
 	return r;
 }
 
-static void node_remove(enum object_kind kind, const char *namespace, const char *name, void *userdata)
+static void node_remove(enum object_kind kind, const char *namespace, const char *name,
+			void *userdata)
 {
 	struct node_state *n = userdata;
 

@@ -31,8 +31,7 @@ static void log_synced(const struct sync *s, const char *message, const char *wh
 		 log_number("services", proxy_stats(s->node->proxy).services),
 		 log_number("elements", ruleset_count(s->node->ruleset)),
 		 log_number("added", c->added), log_number("deleted", c->deleted),
-		 log_number("bytes", c->bytes),
-		 log_number("us", monotonic_us() - started_us));
+		 log_number("bytes", c->bytes), log_number("us", monotonic_us() - started_us));
 }
 
 /* Read the tables back, send what is missing. */
@@ -59,7 +58,8 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 		return error_set(err, r, "out of memory");
 	r = tables_reconcile(s->tables, &whole, &state, &why, c, err);
 	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && !c->culprit) {
-		log_warn("tables can't be compared, replacing them", log_text("error", err->message));
+		log_warn("tables can't be compared, replacing them",
+			 log_text("error", err->message));
 		state = TABLES_REPLACED;
 		r = tables_replace(s->tables, &whole, c, err);
 	}
@@ -109,8 +109,8 @@ static int sync_once(struct sync *s, struct error *err)
 	int r;
 
 	transaction_reset(&s->tx);
-	r = proxy_sync(s->node->proxy, s->node->store, s->node->ruleset,
-		       s->compare ? NULL : &s->tx, NULL, err);
+	r = proxy_sync(s->node->proxy, s->node->store, s->node->ruleset, s->compare ? NULL : &s->tx,
+		       NULL, err);
 	if (r == 0 && !s->compare)
 		r = sync_difference(s, &c, err);
 	if (r == 0 && !s->compare)

@@ -34,7 +34,8 @@ static int node_render(struct node_state *n, const struct options *o, struct err
 	int r;
 
 	if (!o->manifests)
-		return error_set(err, -EINVAL, "render: say where the objects are: --manifests DIR");
+		return error_set(err, -EINVAL,
+				 "render: say where the objects are: --manifests DIR");
 	r = node_open(n, o, err);
 	if (r == 0)
 		r = node_load(n, o, err);

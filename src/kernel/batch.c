@@ -35,7 +35,8 @@ static void *batch_reserve(struct batch *b)
 }
 
 /* NULL when memory is short: then nothing is written from here on. */
-static struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint8_t family, uint16_t flags)
+static struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint8_t family,
+				      uint16_t flags)
 {
 	void *room = batch_reserve(b);
 
@@ -132,8 +133,8 @@ void batch_add_set(struct batch *b, struct nftnl_set *set)
 
 void batch_add_chain(struct batch *b, uint8_t family, struct nftnl_chain *chain)
 {
-	struct nlmsghdr *nlh =
-		batch_message(b, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE | NLM_F_EXCL);
+	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWCHAIN, family,
+					     NLM_F_CREATE | NLM_F_EXCL);
 
 	if (!nlh)
 		return;
@@ -188,8 +189,8 @@ void batch_add_rule(struct batch *b, struct nftnl_rule *rule)
 static struct nlmsghdr *elements_begin(struct batch *b, uint8_t family, const char *set, bool add,
 				       struct nlattr **ret_list)
 {
-	struct nlmsghdr *nlh = batch_message(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, family,
-					     add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	struct nlmsghdr *nlh = batch_message(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+					     family, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
 
 	if (!nlh)
 		return NULL;
@@ -251,7 +252,8 @@ void batch_changes(struct batch *b, const struct change *changes, size_t n, bool
 	}
 }
 
-void batch_raw_elements(struct batch *b, uint8_t family, const char *set, const struct buf *elements)
+void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
+			const struct buf *elements)
 {
 	size_t done = 0;
 
@@ -264,8 +266,8 @@ void batch_raw_elements(struct batch *b, uint8_t family, const char *set, const 
 		while (done < elements->len && nlh->nlmsg_len < ELEMENTS_FULL_BYTES) {
 			const struct nlattr *e = (const void *)(elements->data + done);
 
-			mnl_attr_put(nlh, NFTA_LIST_ELEM | NLA_F_NESTED, mnl_attr_get_payload_len(e),
-				     mnl_attr_get_payload(e));
+			mnl_attr_put(nlh, NFTA_LIST_ELEM | NLA_F_NESTED,
+				     mnl_attr_get_payload_len(e), mnl_attr_get_payload(e));
 			done += (size_t)MNL_ALIGN(mnl_attr_get_len(e));
 		}
 		mnl_attr_nest_end(nlh, list);

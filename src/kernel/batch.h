@@ -37,7 +37,7 @@ struct batch {
 	uint32_t first_sequence; /* of the begin message */
 	struct batch_part *parts;
 	size_t n_parts, cap_parts;
-	int error;               /* sticks: 0 or -ENOMEM */
+	int error; /* sticks: 0 or -ENOMEM */
 };
 
 /* A batch for tables of the name @table. With @generation not 0 the kernel refuses it (-ERESTART) when
@@ -58,7 +58,8 @@ void batch_add_rule(struct batch *b, struct nftnl_rule *rule);
 void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,
 		   size_t per_message);
 /* Elements in the form in which the kernel dumped them. */
-void batch_raw_elements(struct batch *b, uint8_t family, const char *set, const struct buf *elements);
+void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
+			const struct buf *elements);
 void batch_end(struct batch *b);
 
 /* Send it. As netlink_commit(); @ret_change (may be NULL): the first change of the message at fault, or

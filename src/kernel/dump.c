@@ -64,9 +64,9 @@ int dump_attrs(struct netlink *nl, uint8_t family, const char *table, const char
 {
 	char request[512] __attribute__((aligned(8)));
 	struct walk w = { .fn = fn, .userdata = userdata };
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(
-		request, NFT_MSG_GETSETELEM, family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6,
-		NLM_F_DUMP, 0);
+	uint16_t protocol = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(request, NFT_MSG_GETSETELEM, protocol,
+						     NLM_F_DUMP, 0);
 
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, table);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);

@@ -20,9 +20,9 @@ void element_put(struct nlmsghdr *nlh, const struct element *e, bool add);
 
 /* What a dumped element can be. */
 enum element_read {
-	ELEMENT_READ,        /* @ret is set */
-	ELEMENT_READ_END,    /* @ret->addr is the first address behind an interval */
-	ELEMENT_READ_OTHER,  /* nothing that we would make */
+	ELEMENT_READ,       /* @ret is set */
+	ELEMENT_READ_END,   /* @ret->addr is the first address behind an interval */
+	ELEMENT_READ_OTHER, /* nothing that we would make */
 };
 
 /* Read one element of @set and @family. Comments are copied to @arena; with NULL they are left out.

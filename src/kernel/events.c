@@ -33,8 +33,9 @@ static int events_filter(int fd, uint32_t own_port)
 	};
 	struct sock_fprog program = { .len = ARRAY_SIZE(code), .filter = code };
 
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno :
-											     0;
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ?
+		       -errno :
+		       0;
 }
 
 int events_open(uint32_t own_port, struct events **ret, struct error *err)

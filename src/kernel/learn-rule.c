@@ -47,8 +47,8 @@ static struct nftnl_expr *rule_add(struct nftnl_rule *rule, const char *name,
 	return e;
 }
 
-#define RULE_ADD(rule, name, ...)                                              \
-	rule_add(rule, name, (const struct attr[]){ __VA_ARGS__ },             \
+#define RULE_ADD(rule, name, ...)                                  \
+	rule_add(rule, name, (const struct attr[]){ __VA_ARGS__ }, \
 		 sizeof((const struct attr[]){ __VA_ARGS__ }) / sizeof(struct attr))
 
 static bool add_payload(struct nftnl_rule *rule, uint32_t base, size_t offset, uint32_t len,
@@ -105,13 +105,11 @@ static bool add_update(struct nftnl_rule *rule)
  * ct original proto-dst timeout 1s : ip6 daddr . th dport } */
 static bool rule_fill(struct nftnl_rule *rule, uint8_t protocol)
 {
-	return add_protocol_match(rule, protocol) &&
-	       rule_add(rule, "counter", NULL, 0) &&
+	return add_protocol_match(rule, protocol) && rule_add(rule, "counter", NULL, 0) &&
 	       add_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offsetof(struct ip6_hdr, ip6_src), 16,
 			   REG_CLIENT) &&
 	       add_ct_original(rule, NFT_CT_DST_IP6, REG_FRONTEND) &&
-	       add_meta(rule, REG_PROTOCOL) &&
-	       add_ct_original(rule, NFT_CT_PROTO_DST, REG_PORT) &&
+	       add_meta(rule, REG_PROTOCOL) && add_ct_original(rule, NFT_CT_PROTO_DST, REG_PORT) &&
 	       add_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, offsetof(struct ip6_hdr, ip6_dst), 16,
 			   REG_TARGET) &&
 	       add_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, DPORT_OFFSET, 2, REG_TARGET_PORT) &&

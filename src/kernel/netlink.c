@@ -131,7 +131,8 @@ static int answers_receive(struct netlink *nl, struct answer *a, struct error *e
 		if (n < 0 && errno == EAGAIN)
 			return 0;
 		if (n < 0)
-			return error_errno(err, errno, "read the answer to an nftables transaction");
+			return error_errno(err, errno,
+					   "read the answer to an nftables transaction");
 		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
 			answer_read(a, nlh, err);
 	}
@@ -173,7 +174,8 @@ int netlink_commit(struct netlink *nl, const void *batch, size_t len, uint32_t a
 	}
 	if (a.acked)
 		return 0;
-	return error_set(err, -EIO, "nftables transaction: no answer, what became of it is unknown%s",
+	return error_set(err, -EIO,
+			 "nftables transaction: no answer, what became of it is unknown%s",
 			 r < 0 ? " (socket overflow)" : "");
 }
 

@@ -126,9 +126,8 @@ static int difference(const struct dump *found, const struct transaction *whole,
 	return transaction_settle(ret);
 }
 
-static int send_difference(struct reading *rd, const struct transaction *whole,
-			   uint32_t generation, enum tables_state *ret_state, struct commit *ret,
-			   struct error *err)
+static int send_difference(struct reading *rd, const struct transaction *whole, uint32_t generation,
+			   enum tables_state *ret_state, struct commit *ret, struct error *err)
 {
 	_cleanup_transaction_ struct transaction tx = { 0 };
 	int r = difference(&rd->found, whole, &tx);
@@ -142,7 +141,8 @@ static int send_difference(struct reading *rd, const struct transaction *whole,
 	snprintf(rd->t->why, sizeof(rd->t->why), "%zu elements differ", tx.n_changes);
 	*ret_state = TABLES_ADOPTED;
 	r = tables_commit_at(rd->t, &tx, generation, ret, err);
-	ret->culprit = NULL; /* it went with @tx; the caller sends the whole, which names it again */
+	/* It goes with @tx; the caller sends the whole, which names it again. */
+	ret->culprit = NULL;
 	return r;
 }
 
@@ -168,8 +168,9 @@ static int reconcile_once(struct reading *rd, const struct transaction *whole,
 	return tables_replace(rd->t, whole, ret, err);
 }
 
-int tables_reconcile(struct tables *t, const struct transaction *whole, enum tables_state *ret_state,
-		     const char **ret_why, struct commit *ret, struct error *err)
+int tables_reconcile(struct tables *t, const struct transaction *whole,
+		     enum tables_state *ret_state, const char **ret_why, struct commit *ret,
+		     struct error *err)
 {
 	int r = -EINTR;
 

@@ -84,8 +84,8 @@ static bool differs(struct skeleton *s, const char *what, const char *name)
 static bool sets_equal(const struct nftnl_set *a, const struct nftnl_set *b)
 {
 	static const uint16_t attrs[] = {
-		NFTNL_SET_FLAGS, NFTNL_SET_KEY_TYPE, NFTNL_SET_KEY_LEN, NFTNL_SET_DATA_TYPE,
-		NFTNL_SET_DATA_LEN,
+		NFTNL_SET_FLAGS,     NFTNL_SET_KEY_TYPE, NFTNL_SET_KEY_LEN,
+		NFTNL_SET_DATA_TYPE, NFTNL_SET_DATA_LEN,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
@@ -111,7 +111,8 @@ static bool sets_match(struct skeleton *s, const struct skeleton *found)
 
 static bool chains_equal(const struct nftnl_chain *a, const struct nftnl_chain *b)
 {
-	static const uint16_t attrs[] = { NFTNL_CHAIN_HOOKNUM, NFTNL_CHAIN_PRIO, NFTNL_CHAIN_POLICY };
+	static const uint16_t attrs[] = { NFTNL_CHAIN_HOOKNUM, NFTNL_CHAIN_PRIO,
+					  NFTNL_CHAIN_POLICY };
 	const char *type_a = nftnl_chain_get_str(a, NFTNL_CHAIN_TYPE);
 	const char *type_b = nftnl_chain_get_str(b, NFTNL_CHAIN_TYPE);
 

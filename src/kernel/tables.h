@@ -35,8 +35,8 @@ uint32_t tables_port(const struct tables *t);
 
 /* What one commit was. */
 struct commit {
-	size_t bytes;        /* of netlink */
-	size_t added, deleted; /* elements */
+	size_t bytes;                  /* of netlink */
+	size_t added, deleted;         /* elements */
 	const struct element *culprit; /* on failure: the element that the kernel refused, if known;
 					* borrowed from the transaction */
 };
@@ -61,8 +61,9 @@ enum tables_state {
 /* Read the tables between two equal generations, compare them with @whole and send what is missing.
  * With more than TABLES_MAX_READ_BACK elements only the skeleton is compared and all of them are sent.
  * @ret_why: what was amiss, one line, valid until the next call. */
-int tables_reconcile(struct tables *t, const struct transaction *whole, enum tables_state *ret_state,
-		     const char **ret_why, struct commit *ret, struct error *err);
+int tables_reconcile(struct tables *t, const struct transaction *whole,
+		     enum tables_state *ret_state, const char **ret_why, struct commit *ret,
+		     struct error *err);
 
 /* Whether a comparison without a cause is worth its time: somebody committed since our last commit (to
  * which tables, the generation does not say), and the tables are small enough to be read. */

@@ -41,9 +41,9 @@ static int key_cmp(const void *key, const void *item)
 
 const char *key_values_get(const struct key_values *kv, const char *key)
 {
-	const struct key_value *found =
-		array_find(key, kv->items, kv->n, sizeof(kv->items[0]), key_cmp);
+	const struct key_value *found;
 
+	found = array_find(key, kv->items, kv->n, sizeof(kv->items[0]), key_cmp);
 	return found ? found->value : NULL;
 }
 

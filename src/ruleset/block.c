@@ -14,8 +14,8 @@ int block_new(size_t n_hint, struct block **ret)
 	b->arena = arena_new(64);
 	if (!b->arena)
 		return -ENOMEM;
-	if (n_hint > 0 && array_grow((void **)&b->elements, &b->capacity, n_hint,
-				     sizeof(b->elements[0])) < 0)
+	if (n_hint > 0 &&
+	    array_grow((void **)&b->elements, &b->capacity, n_hint, sizeof(b->elements[0])) < 0)
 		return -ENOMEM;
 
 	*ret = TAKE_PTR(b);

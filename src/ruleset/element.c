@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "object/object.h"
 
+/* clang-format off */
 static const char *const set_names[SET_COUNT] = {
 	[SET_SERVICES] = "services",
 	[SET_LOCAL_SERVICES] = "local-services",
@@ -22,6 +23,7 @@ static const char *const set_names[SET_COUNT] = {
 	[SET_HAIRPIN] = "hairpin",
 	[SET_POD_CIDRS] = "pod-cidrs",
 };
+/* clang-format on */
 
 static const struct set_layout set_layouts[SET_COUNT] = {
 	[SET_SERVICES] = { .frontend = true, .verdict = true },
@@ -72,7 +74,8 @@ const char *verdict_chain(enum verdict v)
 	return verdict_chains[v];
 }
 
-const char *verdict_chain_name(enum verdict v, uint32_t number, char text[static CHAIN_NAME_MAX_BYTES])
+const char *verdict_chain_name(enum verdict v, uint32_t number,
+			       char text[static CHAIN_NAME_MAX_BYTES])
 {
 	if (!verdict_chains[v])
 		return NULL;
@@ -113,9 +116,9 @@ enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number)
 	return VERDICT_NONE;
 }
 
-#define COMPARE_FIELD(a, b, field)                            \
-	do {                                                  \
-		if ((a)->field != (b)->field)                 \
+#define COMPARE_FIELD(a, b, field)                               \
+	do {                                                     \
+		if ((a)->field != (b)->field)                    \
 			return (a)->field < (b)->field ? -1 : 1; \
 	} while (0)
 
@@ -143,8 +146,8 @@ bool element_same_value(const struct element *a, const struct element *b)
 
 	if (layout->verdict && (a->verdict != b->verdict || a->number != b->number))
 		return false;
-	if (layout->target && (a->target_port != b->target_port ||
-			       memcmp(a->other, b->other, sizeof(a->other)) != 0))
+	if (layout->target &&
+	    (a->target_port != b->target_port || memcmp(a->other, b->other, sizeof(a->other)) != 0))
 		return false;
 	return strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "") == 0;
 }

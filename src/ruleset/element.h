@@ -43,29 +43,29 @@ enum verdict {
 	VERDICT_LOCAL_LB,
 	VERDICT_AFFINITY_LB,
 	VERDICT_AFFINITY_LOCAL_LB,
-	VERDICT_LEARN_AFFINITY,     /* number: seconds */
+	VERDICT_LEARN_AFFINITY, /* number: seconds */
 	VERDICT_COUNT,
 };
 #define VERDICT_FIRST_DISPATCH VERDICT_LB
 
 enum element_limit {
-	COMMENT_MAX_BYTES = 127,          /* nft takes 128 with the final zero */
-	DISPATCH_MAX_ENDPOINTS = 65535,   /* of one frontend */
+	COMMENT_MAX_BYTES = 127,        /* nft takes 128 with the final zero */
+	DISPATCH_MAX_ENDPOINTS = 65535, /* of one frontend */
 	CHAIN_NAME_MAX_BYTES = 32,
 };
 
 struct element {
-	uint8_t set;        /* enum set_id */
-	uint8_t family;     /* AF_INET or AF_INET6: in which table */
-	uint8_t protocol;   /* enum protocol */
-	uint8_t verdict;    /* enum verdict */
-	uint16_t port;      /* frontend's, host order */
+	uint8_t set;          /* enum set_id */
+	uint8_t family;       /* AF_INET or AF_INET6: in which table */
+	uint8_t protocol;     /* enum protocol */
+	uint8_t verdict;      /* enum verdict */
+	uint16_t port;        /* frontend's, host order */
 	uint16_t target_port; /* host order */
-	uint32_t slot;      /* from 0 */
-	uint32_t number;    /* of a dispatch verdict: endpoints, or seconds */
-	uint8_t addr[16];   /* frontend's, hairpin's, an interval's first; network order */
-	uint8_t other[16];  /* target's, client's, hairpin's second, an interval's last */
-	const char *comment; /* safe text (comment_from()), owned by the element's block; NULL: none */
+	uint32_t slot;        /* from 0 */
+	uint32_t number;      /* of a dispatch verdict: endpoints, or seconds */
+	uint8_t addr[16];     /* frontend's, hairpin's, an interval's first; network order */
+	uint8_t other[16];    /* target's, client's, hairpin's second, an interval's last */
+	const char *comment;  /* by comment_from(), owned by the block; NULL: none */
 };
 
 /* Order: set, family, key. 0 means the same key in the same set. */
@@ -79,21 +79,22 @@ const char *set_name(enum set_id set);
 enum set_id set_by_name(const char *name);
 
 struct set_layout {
-	bool slot;      /* a slot behind the frontend */
-	bool frontend;  /* key is addr . protocol . port */
-	bool client;    /* @other stands before the frontend */
-	bool target;    /* data is other . target_port (SET_AFFINITY: not kept) */
-	bool verdict;   /* data is a verdict */
-	bool interval;  /* addr to other */
-	bool pair;      /* key is addr . other */
-	bool shared;    /* several owners may want the same element */
+	bool slot;     /* a slot behind the frontend */
+	bool frontend; /* key is addr . protocol . port */
+	bool client;   /* @other stands before the frontend */
+	bool target;   /* data is other . target_port (SET_AFFINITY: not kept) */
+	bool verdict;  /* data is a verdict */
+	bool interval; /* addr to other */
+	bool pair;     /* key is addr . other */
+	bool shared;   /* several owners may want the same element */
 };
 const struct set_layout *set_layout(enum set_id set);
 
 /* "lb", "learn-affinity", "refuse", ...; NULL for accept, drop and none. */
 const char *verdict_chain(enum verdict v);
 /* "lb-3", "refuse", ... @text has room for CHAIN_NAME_MAX_BYTES. NULL when it is no chain. */
-const char *verdict_chain_name(enum verdict v, uint32_t number, char text[static CHAIN_NAME_MAX_BYTES]);
+const char *verdict_chain_name(enum verdict v, uint32_t number,
+			       char text[static CHAIN_NAME_MAX_BYTES]);
 /* The reverse. VERDICT_NONE when no verdict of ours goes to a chain of that name. */
 enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number);
 

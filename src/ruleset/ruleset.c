@@ -90,8 +90,9 @@ static int block_settle(struct block *b, const char *owner, struct error *err)
 	for (size_t i = 0; i < b->n; i++) {
 		if (n > 0 && element_cmp(&b->elements[n - 1], &b->elements[i]) == 0) {
 			if (!set_layout(b->elements[i].set)->shared)
-				return error_set(err, -EEXIST, "%s: two elements with one key in %s",
-						 owner, set_name(b->elements[i].set));
+				return error_set(err, -EEXIST,
+						 "%s: two elements with one key in %s", owner,
+						 set_name(b->elements[i].set));
 			continue;
 		}
 		b->elements[n++] = b->elements[i];

@@ -18,7 +18,10 @@ size_t element_chains(const struct element *e, struct dispatch ret[static 2])
 	ret[n++].number = e->number;
 	if (e->verdict == VERDICT_AFFINITY_LB || e->verdict == VERDICT_AFFINITY_LOCAL_LB) {
 		ret[n] = ret[0];
-		ret[n++].verdict = e->verdict == VERDICT_AFFINITY_LB ? VERDICT_LB : VERDICT_LOCAL_LB;
+		ret[n].verdict = VERDICT_LB;
+		if (e->verdict == VERDICT_AFFINITY_LOCAL_LB)
+			ret[n].verdict = VERDICT_LOCAL_LB;
+		n++;
 	}
 	return n;
 }

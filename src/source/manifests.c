@@ -42,7 +42,7 @@ static bool watch_refresh(struct manifests *m)
 
 	if (m->inotify < 0)
 		return false;
-	/* The kernel gives the same number again for the same directory. */
+	/* The kernel gives the same number for the same directory, and a new one for another. */
 	watch = inotify_add_watch(m->inotify, m->directory.path, DIRECTORY_EVENTS);
 	if (watch < 0)
 		watch = -errno;
@@ -90,11 +90,8 @@ static void event_take(struct manifests *m, const struct inotify_event *event)
 {
 	if (event->mask & IN_Q_OVERFLOW)
 		m->relist = true;
-	if (event->wd != m->watch)
-		return;
-	if (event->mask & IN_IGNORED)
-		m->watch = -ENOENT;
-	else if (event->len > 0)
+	/* Else the parent, or a directory of before: only to look where the watch stands now. */
+	if (event->wd == m->watch && event->len > 0)
 		file_event(m, event->mask, event->name);
 }
 

@@ -1,4 +1,5 @@
 /* Following a directory of manifests with inotify, through a real loop. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -71,7 +72,10 @@ static void half_written_is_not_read(struct fixture *f)
 	fflush(file);
 	fixture_turn(f);
 	assert_told(f, "");
+	/* Not by what happens to another file, or to its namesake in the parent, either. */
 	file_write(f, "other.yaml", SERVICE("other", "1"));
+	file_write(f, "../namesake", "");
+	file_rename(f, "../namesake", "../a.yaml");
 	fixture_turn(f);
 	assert_told(f, "apply default/other:1\n");
 	fputs(SERVICE("whole", "1"), file);
@@ -303,6 +307,7 @@ static void directory_make(const char *path)
 static void test_directory_vanishes_and_returns(void **state)
 {
 	struct fixture *f = *state;
+	_cleanup_free_ char *other = path_in(f->root, "other");
 
 	file_write(f, "a.yaml", SERVICE("web", "1") SERVICE("db", "1"));
 	fixture_follow(f);
@@ -311,6 +316,7 @@ static void test_directory_vanishes_and_returns(void **state)
 	assert_told(f, lost);
 	assert_int_equal(manifests_stats(f->m).objects, 2);
 	assert_int_equal(manifests_rescan(f->m, NULL), -ENOENT);
+	directory_make(other); /* wakes the watch of the parent */
 	fixture_turn(f);
 	assert_told(f, "");
 
@@ -326,23 +332,45 @@ static void test_directory_vanishes_and_returns(void **state)
 	assert_told(f, lost);
 }
 
-/* A directory that somebody has open does not tell of its end itself. */
+/* A directory that somebody has open does not tell of its end itself, and an empty one has no files
+ * that would. */
 static void test_open_directory_vanishes_and_returns(void **state)
 {
 	struct fixture *f = *state;
 	_cleanup_close_ int fd = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	assert_true(fd >= 0);
-	file_write(f, "a.yaml", SERVICE("web", "1"));
 	fixture_follow(f);
 	directory_delete(f->path);
 	directory_make(f->path);
+	file_write(f, "a.yaml", SERVICE("web", "1"));
+	fixture_turn(f);
+	assert_told(f, "apply default/web:1\n");
 	file_write(f, "a.yaml", SERVICE("web", "2"));
 	fixture_turn(f);
 	assert_told(f, "apply default/web:2\n");
-	file_write(f, "a.yaml", SERVICE("web", "3"));
-	fixture_turn(f);
-	assert_told(f, "apply default/web:3\n");
+}
+
+/* What inotify watches for this process. */
+static unsigned watches_count(void)
+{
+	DIR *directory = opendir("/proc/self/fdinfo");
+	const struct dirent *entry;
+	unsigned n = 0;
+
+	assert_non_null(directory);
+	while ((entry = readdir(directory))) {
+		_cleanup_free_ char *path = path_in("/proc/self/fdinfo", entry->d_name);
+		FILE *file = fopen(path, "r");
+		char line[256];
+
+		while (file && fgets(line, sizeof(line), file))
+			n += strncmp(line, "inotify wd:", strlen("inotify wd:")) == 0;
+		if (file)
+			fclose(file);
+	}
+	closedir(directory);
+	return n;
 }
 
 static void test_directory_is_replaced_by_another(void **state)
@@ -351,11 +379,13 @@ static void test_directory_is_replaced_by_another(void **state)
 
 	file_write(f, "a.yaml", SERVICE("web", "1"));
 	fixture_follow(f);
+	assert_int_equal(watches_count(), 2);
 	file_rename(f, "../manifests", "../old");
 	directory_make(f->path);
 	file_write(f, "a.yaml", SERVICE("web", "2"));
 	fixture_turn(f);
 	assert_told(f, "apply default/web:2\n");
+	assert_int_equal(watches_count(), 2);
 	file_write(f, "../old/a.yaml", SERVICE("web", "7"));
 	file_write(f, "../old/b.yaml", SERVICE("other", "7"));
 	fixture_turn(f);
@@ -386,6 +416,38 @@ static void test_parent_vanishes_too(void **state)
 	file_write(f, "a.yaml", SERVICE("web", "2"));
 	fixture_wait(f);
 	assert_told(f, "apply default/web:2\n");
+}
+
+/* No event tells of this, but a rescan looks what the path is now. */
+static void test_rescan_follows_a_replaced_parent(void **state)
+{
+	struct fixture *f = *state;
+	_cleanup_free_ char *parent = f->path;
+
+	f->path = path_in(parent, "nested");
+	directory_make(f->path);
+	fixture_follow(f);
+	file_rename(f, "../../manifests", "../../old");
+	directory_make(parent);
+	directory_make(f->path);
+	assert_int_equal(manifests_rescan(f->m, NULL), 0);
+	assert_int_equal(watches_count(), 2);
+	file_write(f, "a.yaml", SERVICE("web", "1"));
+	fixture_turn(f);
+	assert_told(f, "apply default/web:1\n");
+}
+
+static void test_failed_rescan_is_made_good(void **state)
+{
+	struct fixture *f = *state;
+
+	fixture_follow(f);
+	file_write(f, "a.yaml", SERVICE("web", "1"));
+	f->apply_error = -EIO;
+	assert_int_equal(manifests_rescan(f->m, NULL), -EIO);
+	f->apply_error = 0;
+	fixture_wait(f);
+	assert_told(f, "apply default/web:1\n");
 }
 
 /* Memory that is short for a moment delays a change and loses none. */
@@ -437,6 +499,8 @@ int main(void)
 		follow_test(test_open_directory_vanishes_and_returns),
 		follow_test(test_directory_is_replaced_by_another),
 		follow_test(test_parent_vanishes_too),
+		follow_test(test_rescan_follows_a_replaced_parent),
+		follow_test(test_failed_rescan_is_made_good),
 		follow_test(test_failed_allocations_while_following),
 	};
 

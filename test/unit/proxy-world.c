@@ -95,6 +95,8 @@ static void endpoint_flag_print(const char *flag, struct buf *conditions, struct
 
 	if (strcmp(flag, "unready") == 0)
 		buf_puts(conditions, "'ready':false,'serving':false,'terminating':false");
+	else if (strcmp(flag, "serving") == 0)
+		buf_puts(conditions, "'ready':false,'serving':true,'terminating':false");
 	else if (strcmp(flag, "draining") == 0)
 		buf_puts(conditions, "'ready':false,'serving':true,'terminating':true");
 	else if (strcmp(flag, "dead") == 0)

@@ -42,6 +42,20 @@ static void test_O1_older_service_has_the_address(void **state)
 	assert_string_equal(holder(w), "a");
 }
 
+/* Nothing is left of a Service that lost all it wanted, not even its hairpin. */
+static void test_O1_loser_has_no_element(void **state)
+{
+	struct world *w = *state;
+
+	world_service(w, "a", 1, "'clusterIPs':['10.96.0.1']," HTTP);
+	world_service(w, "b", 2, "'clusterIPs':['10.96.0.1']," HTTP);
+	world_slice(w, "b-1", "b", "10.1.0.1@me");
+	assert_world(w, NULL,
+		     "no-endpoints 10.96.0.1 . tcp . 80 comment \"default/a:http\""
+		     " : goto refuse\n");
+	assert_int_equal(proxy_stats(w->proxy).services, 1);
+}
+
 static void test_O1_loser_takes_over_in_the_same_sync(void **state)
 {
 	struct world *w = *state;
@@ -202,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		world_test(test_O1_older_service_has_the_address),
+		world_test(test_O1_loser_has_no_element),
 		world_test(test_O1_loser_takes_over_in_the_same_sync),
 		world_test(test_O1_loser_is_reported_once_while_it_lasts),
 		world_test(test_O1_two_services_swap_addresses),

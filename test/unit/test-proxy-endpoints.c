@@ -79,7 +79,7 @@ static void test_ready_endpoints_are_used(void **state)
 	assert_lists(w, "10.1.0.1@me 10.1.0.2", "10.1.0.1:8080 10.1.0.2:8080 | 10.1.0.1:8080");
 	assert_lists(w, "10.1.0.1@me 10.1.0.2 10.1.0.3/unready 10.1.0.4@me/draining",
 		     "10.1.0.1:8080 10.1.0.2:8080 | 10.1.0.1:8080");
-	assert_lists(w, "10.1.0.1@me/unready 10.1.0.2@me/dead", " | ");
+	assert_lists(w, "10.1.0.1@me/unready 10.1.0.2@me/dead 10.1.0.3@me/serving", " | ");
 	assert_lists(w, "10.1.0.1@ME 10.1.0.2@me2", "10.1.0.1:8080 10.1.0.2:8080 | ");
 }
 

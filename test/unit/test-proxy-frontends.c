@@ -130,10 +130,11 @@ static void test_repeated_addresses(void **state)
 			 "ip 10.96.0.10 30080, external 192.168.0.1 30080");
 }
 
+/* Not those of a family that the Service does not have. */
 static void test_refused_addresses_are_counted(void **state)
 {
-	struct service *s = service("", IPV4_ONLY ",'externalIPs':['127.0.0.1','192.0.2.1']," HTTP,
-				    "");
+	struct service *s = service(
+		"", IPV4_ONLY ",'externalIPs':['127.0.0.1','192.0.2.1','fe80::1']," HTTP, "");
 	struct frontends f = { .items = NULL };
 
 	(void)state;
@@ -232,6 +233,7 @@ static void test_S11_frontends_have_a_limit(void **state)
 
 	assert_int_equal(frontends_read(&f, &s, &site, NULL), 0);
 	assert_int_equal(f.n, SERVICE_MAX_FRONTENDS);
+	assert_int_equal(frontends_add(&f, &f.items[0]), -E2BIG);
 	s.n_external_ips++;
 	assert_int_equal(frontends_read(&f, &s, &site, NULL), -E2BIG);
 	frontends_free(&f);

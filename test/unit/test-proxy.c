@@ -104,6 +104,8 @@ static void test_hairpin_of_both_lists(void **state)
 	assert_world(w, "hairpin", "hairpin 10.1.0.1 . 10.1.0.1\n");
 	world_service(w, "web", 1, IP "," EXTERNAL "," HTTP);
 	assert_world(w, "hairpin", "");
+	world_service(w, "web", 1, IP ",'internalTrafficPolicy':'Local'," HTTP);
+	assert_world(w, "hairpin", "hairpin 10.1.0.1 . 10.1.0.1\n");
 }
 
 /* Two Services have the same endpoint: the element goes with the last of them. */
@@ -136,9 +138,15 @@ static void test_node_port_on_the_primary_address(void **state)
 		     " : goto refuse\n"
 		     "no-endpoints 2001:db8::1 . tcp . 30080 comment \"default/web:http\""
 		     " : goto refuse\n");
+	world_node(w, "me", "", "", "ExternalIP 192.168.0.1,InternalIP 192.168.0.2");
+	assert_world(w, "30080",
+		     "no-endpoints 192.168.0.2 . tcp . 30080 comment \"default/web:http\""
+		     " : goto refuse\n");
+	world_node(w, "me", "", "", "ExternalIP 192.168.0.2,InternalIP 192.168.0.1");
 	world_local_addrs(w, "192.168.0.1 192.168.0.9");
-	assert_int_equal(world_try_sync(w), 0);
-	assert_int_equal(w->computed, 0);
+	assert_world(w, "30080",
+		     "no-endpoints 192.168.0.1 . tcp . 30080 comment \"default/web:http\""
+		     " : goto refuse\n");
 }
 
 static void test_node_port_on_all_addresses(void **state)
@@ -153,6 +161,10 @@ static void test_node_port_on_all_addresses(void **state)
 	world_node(w, "me", "", "", "InternalIP 192.168.0.1,ExternalIP 192.168.0.1");
 	assert_world(w, "30080",
 		     "no-endpoints 192.168.0.1 . tcp . 30080 comment \"default/web:http\""
+		     " : goto refuse\n");
+	world_node(w, "me", "", "", "InternalIP 192.168.0.1,InternalIP 192.168.0.2");
+	assert_world(w, "192.168.0.2",
+		     "no-endpoints 192.168.0.2 . tcp . 30080 comment \"default/web:http\""
 		     " : goto refuse\n");
 	world_local_addrs(w, "127.0.0.1 169.254.0.1 192.168.0.9 10.0.0.1 10.0.0.1 fd01::1 fe80::1");
 	assert_world(w, "30080",
@@ -271,6 +283,26 @@ static void test_O2_external_ip_refused_and_reported(void **state)
 	world_service(w, "web", 1, IP "," HTTP);
 	world_sync(w);
 	assert_int_equal(proxy_stats(w->proxy).refused_addrs, 0);
+}
+
+static void test_O2_node_addresses_refused_when_strict(void **state)
+{
+	struct world *w = *state;
+	struct proxy_config config = w->config;
+	struct prefix range;
+
+	assert_int_equal(prefix_parse("192.0.2.0/24", &range), 0);
+	config.strict_addresses = true;
+	config.external_ranges = &range;
+	config.n_external_ranges = 1;
+	world_configure(w, &config);
+	world_node(w, "me", "", "",
+		   "InternalIP 192.0.2.3,ExternalIP 192.0.2.2,InternalIP 192.0.2.1");
+	world_service(w, "web", 1,
+		      IP ",'externalIPs':['192.0.2.1','192.0.2.2','192.0.2.3','192.0.2.4']," HTTP);
+	assert_world(w, " 192.0.2.",
+		     "no-endpoints 192.0.2.4 . tcp . 80 comment \"default/web:http\""
+		     " : goto refuse\n");
 }
 
 static void test_O3_endpoint_addr_skipped_and_reported(void **state)
@@ -448,6 +480,7 @@ int main(void)
 		world_test(test_other_nodes_do_not_mark_services),
 		world_test(test_disabled_family_has_nothing),
 		world_test(test_O2_external_ip_refused_and_reported),
+		world_test(test_O2_node_addresses_refused_when_strict),
 		world_test(test_O3_endpoint_addr_skipped_and_reported),
 		world_test(test_O3_cluster_ip_skipped_as_endpoint),
 		world_test(test_O8_too_big_service_keeps_its_block),

@@ -396,11 +396,10 @@ static void test_directory_is_replaced_by_another(void **state)
 static void test_parent_vanishes_too(void **state)
 {
 	struct fixture *f = *state;
-	char *nested = path_in(f->path, "nested");
+	_cleanup_free_ char *parent = f->path;
 
-	free(f->path);
-	f->path = nested;
-	directory_make(nested);
+	f->path = path_in(parent, "nested");
+	directory_make(f->path);
 	file_write(f, "a.yaml", SERVICE("web", "1"));
 	fixture_follow(f);
 	directory_delete(f->root);
@@ -408,11 +407,9 @@ static void test_parent_vanishes_too(void **state)
 	assert_non_null(strstr(buf_text(&f->log), "objects stay as they were"));
 	buf_reset(&f->log);
 
-	*strrchr(nested, '/') = '\0';
 	directory_make(f->root);
-	directory_make(nested);
-	nested[strlen(nested)] = '/';
-	directory_make(nested);
+	directory_make(parent);
+	directory_make(f->path);
 	file_write(f, "a.yaml", SERVICE("web", "2"));
 	fixture_wait(f);
 	assert_told(f, "apply default/web:2\n");

@@ -41,7 +41,8 @@ def parse(listing: str) -> State:
     for table in re.finditer(r"^table (\w+) .*?^\}", listing, re.MULTILINE | re.DOTALL):
         family, text = table[1], table[0]
         # Table flags and comment stand before the first block.
-        state[family] = tuple(re.split(r"^\t\w+ \S+ \{$", text, maxsplit=1, flags=re.M)[0].split("\n"))
+        head = re.split(r"^\t\w+ \S+ \{$", text, maxsplit=1, flags=re.MULTILINE)[0]
+        state[family] = tuple(head.splitlines())
         for block in re.finditer(r"^\t(\w+ \S+) \{\n(.*?)^\t\}", text, re.MULTILINE | re.DOTALL):
             lines = _lines(block[2])
             state[f"{family} {block[1]}"] = tuple(
@@ -68,7 +69,7 @@ def differences(found: State, wanted: State) -> str:
     """Readable, for a failed test."""
 
     def flat(state: State) -> list[str]:
-        return [f"{name}: {line}" for name, lines in sorted(state.items()) for line in (*lines, "end")]
+        return [f"{n}: {line}" for n, lines in sorted(state.items()) for line in (*lines, "end")]
 
     return "\n".join(difflib.unified_diff(flat(wanted), flat(found), "wanted", "found", n=0))
 

@@ -19,14 +19,13 @@ class Stranger:
     def __init__(self, rng: random.Random, space: Namespace) -> None:
         self.rng = rng
         self.space = space
-        self.attempts = 0
         self.done = 0
 
     def meddle(self) -> None:
         """Change something. It may fail: the agent changes the tables, too."""
-        self.attempts += 1
         family = self.rng.choice(("ip", "ip6"))
-        content = state.read(self.space)
+        listing = self.space.run("nft", "list", "table", family, "kube-nft", check=False)
+        content = state.parse(listing)
         command = self.rng.choice(KINDS)(self, f"{family} kube-nft", family, content)
         if command:
             before = state.generation(self.space)
@@ -74,7 +73,8 @@ class Stranger:
         if not verdicts:
             return ""
         key = re.split(" counter| comment| :", self.rng.choice(verdicts))[0]
-        return f"delete element {table} {name} {{ {key} }}; add element {table} {name} {{ {key} : drop }}"
+        where = f"element {table} {name}"
+        return f"delete {where} {{ {key} }}; add {where} {{ {key} : drop }}"
 
     def _change_rules(self, table: str, family: str, content: state.State) -> str:
         name, _ = self._block(family, content, "chain")

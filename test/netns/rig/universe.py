@@ -15,6 +15,13 @@ from .objects import Object
 
 SERVICES = [(namespace, f"s{n}") for namespace in ("default", "shop") for n in range(7)]
 NODES = ("node1", "node2", "node3")
+CONDITIONS: list[dict[str, bool]] = [
+    {},
+    {},
+    {"ready": True},
+    {"ready": False},
+    {"ready": False, "serving": True, "terminating": True},
+]
 ZONES = ("east", "west")
 FILES = 24
 RANGES = (
@@ -113,7 +120,7 @@ class Universe:
 
     def _service(self, key: Key) -> Object:
         made = objects.service(key[2], [], namespace=key[1])
-        made["metadata"]["annotations"] = {}
+        made["status"] = {"loadBalancer": {}}
         for edit in SERVICE_EDITS:
             if edit is not Universe._edit_type or self.rng.random() < 0.2:
                 edit(self, made)
@@ -152,7 +159,7 @@ class Universe:
         made["spec"]["externalIPs"] = self.rng.sample(EXTERNAL_IPS, some)
         ingress = self.rng.sample(LOAD_BALANCER_IPS, min(some, 3))
         mode = self.rng.choice(("VIP", "VIP", "Proxy"))
-        made["status"] = {"loadBalancer": {"ingress": [{"ip": ip, "ipMode": mode} for ip in ingress]}}
+        made["status"]["loadBalancer"]["ingress"] = [{"ip": ip, "ipMode": mode} for ip in ingress]
 
     def _edit_policies(self, made: Object) -> None:
         for policy in ("externalTrafficPolicy", "internalTrafficPolicy"):
@@ -196,9 +203,7 @@ class Universe:
         made["endpoints"] = kept + [self._endpoint(address) for address in fresh]
 
     def _endpoint(self, address: str) -> Object:
-        conditions = self.rng.choice(
-            ({}, {}, {"ready": True}, {"ready": False}, {"ready": False, "serving": True, "terminating": True})
-        )
+        conditions = self.rng.choice(CONDITIONS)
         made = objects.endpoint(address, self.rng.choice(("", *NODES[:2])), **conditions)
         if self.rng.random() < 0.2:
             made["hints"] = {"forZones": [{"name": self.rng.choice(ZONES)}]}

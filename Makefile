@@ -25,14 +25,16 @@ MAIN      := src/agent/main.c
 UNIT      := $(sort $(wildcard test/unit/test-*.c))
 SUPPORT   := $(sort $(filter-out $(UNIT),$(wildcard test/unit/*.c)))
 FUZZ      := $(sort $(wildcard test/fuzz/fuzz-*.c))
+BENCH     := test/bench/build.c
 SCRIPTS   := $(sort $(shell grep -lsE '^\#!.*[/ ](ba)?sh\b' .ci/run test/run test/*/* ))
-ALL_C     := $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ)
+ALL_C     := $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ) $(BENCH)
 
 PROGRAM       := $(BUILD)/kube-nft
 ARCHIVE       := $(BUILD)/libkube-nft.a
 OBJECTS       := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(MAIN),$(SOURCES)))
 UNIT_PROGRAMS := $(UNIT:%.c=$(BUILD)/%)
 FUZZ_PROGRAMS := $(FUZZ:%.c=$(BUILD)/%)
+BENCH_PROGRAM := $(BENCH:%.c=$(BUILD)/%)
 
 # Flags ------------------------------------------------------------------------------------------
 
@@ -116,6 +118,10 @@ $(FUZZ_PROGRAMS): %: %.o $(ARCHIVE)
 	$(call quiet,LINK,$@)
 	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBRARY_LIBS)
 
+$(BENCH_PROGRAM): %: %.o $(ARCHIVE)
+	$(call quiet,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(LIBRARY_LIBS)
+
 .SECONDARY:
 -include $(ALL_C:%.c=$(BUILD)/%.d)
 
@@ -143,12 +149,15 @@ coverage: ## Measure what the tests cover, as text and HTML
 	@test/tools/deps build test lint
 	$(Q)$(SUBMAKE) BUILD=$(BUILD)/coverage COVERAGE=1 CFLAGS='-O0 -g' run-coverage
 
-.PHONY: run-tests run-fuzz run-coverage
+.PHONY: run-tests run-fuzz run-coverage run-bench
 run-tests: $(PROGRAM) $(UNIT_PROGRAMS)
 	$(Q)test/run $(SUITES)
 
 run-fuzz: $(FUZZ_PROGRAMS)
 	$(Q)test/fuzz/run
+
+run-bench: $(PROGRAM) $(BENCH_PROGRAM)
+	$(Q)test/bench/run
 
 run-coverage: $(PROGRAM) $(UNIT_PROGRAMS)
 	$(Q)find $(BUILD) -name '*.gcda' -delete
@@ -163,10 +172,9 @@ golden-update: ## Write the golden tests' expected output anew; read the diff
 	$(Q)UPDATE=1 test/golden/run
 
 .PHONY: bench demo
-bench: ## Time parsing, rendering and committing of large clusters
+bench: ## Measure large clusters, beside other layouts; BENCH_QUICK=1
 	@test/tools/deps build test
-	$(Q)$(SUBMAKE) all
-	$(Q)test/bench/run
+	$(Q)$(SUBMAKE) run-bench
 
 demo: ## Show a Service balance connections between network namespaces (root)
 	@test/tools/deps build demo

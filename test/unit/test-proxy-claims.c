@@ -168,7 +168,7 @@ static void apply_in_order(struct world *w, unsigned order)
 		SPEC("1", "192.0.2.1"),
 		SPEC("2", "192.0.2.1"),
 		SPEC("3", "10.96.0.1"),
-		"'clusterIPs':['10.96.0.1','fd00::1'],'externalIPs':['192.0.2.1','10.96.0.3']," HTTP,
+		SPEC("1','fd00::1", "192.0.2.1','10.96.0.3"),
 	};
 	static const int created[N_SERVICES] = { 2, 1, 1, 2 };
 

@@ -181,8 +181,29 @@ static void busy_world_changes(struct world *w)
 		      "'ports':[{'name':'http','port':80}]");
 }
 
-/* Fail each allocation of the sync after @prepare; the next sync makes up for it. */
-static void check_every_allocation(void (*prepare)(struct world *w))
+/* a's cluster IPs are half claimed when memory runs out; b has one as an endpoint. */
+static void half_a_service(struct world *w)
+{
+	world_service(w, "b", 1, "'clusterIPs':['10.96.0.2'],'ports':[{'name':'http','port':80}]");
+	world_slice(w, "b-1", "b", "10.96.0.1");
+	world_sync(w);
+	world_service(w, "a", 1,
+		      "'clusterIPs':['10.96.0.1','fd00::1'],'ports':[{'name':'http','port':80}]");
+}
+
+static void no_service(struct world *w)
+{
+	world_remove(w, KIND_SERVICE, "a");
+	world_slice(w, "b-1", "b", "10.96.0.1");
+}
+
+static void nothing(struct world *w)
+{
+	(void)w;
+}
+
+/* Fail each allocation of the sync after @prepare; the next sync, after @then, makes up for it. */
+static void check_every_allocation(void (*prepare)(struct world *w), void (*then)(struct world *w))
 {
 	for (unsigned n = 1;; n++) {
 		struct world *w;
@@ -196,6 +217,7 @@ static void check_every_allocation(void (*prepare)(struct world *w))
 		failed = w->failed;
 		assert_int_equal(r, failed ? -ENOMEM : 0);
 		w->fail_at = 0;
+		then(w);
 		world_sync(w);
 		assert_as_from_scratch(w);
 		world_teardown((void **)&w);
@@ -209,13 +231,19 @@ static void check_every_allocation(void (*prepare)(struct world *w))
 static void test_short_memory_in_the_first_sync(void **state)
 {
 	(void)state;
-	check_every_allocation(busy_world);
+	check_every_allocation(busy_world, nothing);
 }
 
 static void test_short_memory_in_a_later_sync(void **state)
 {
 	(void)state;
-	check_every_allocation(busy_world_changes);
+	check_every_allocation(busy_world_changes, nothing);
+}
+
+static void test_short_memory_before_a_service_goes(void **state)
+{
+	(void)state;
+	check_every_allocation(half_a_service, no_service);
 }
 
 int main(void)
@@ -224,6 +252,7 @@ int main(void)
 		world_test(test_history_does_not_matter),
 		cmocka_unit_test(test_short_memory_in_the_first_sync),
 		cmocka_unit_test(test_short_memory_in_a_later_sync),
+		cmocka_unit_test(test_short_memory_before_a_service_goes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,7 +19,7 @@ LIBRARIES := libnftables libnftnl libmnl jansson yaml-0.1 libsystemd
 # Sources ----------------------------------------------------------------------------------------
 
 SOURCES   := $(sort $(wildcard src/*/*.c))
-HEADERS   := $(sort $(wildcard src/*/*.h test/unit/*.h))
+HEADERS   := $(sort $(wildcard src/*/*.h test/*/*.h))
 TEMPLATES := $(sort $(wildcard nft-templates/*.nft))
 MAIN      := src/agent/main.c
 UNIT      := $(sort $(wildcard test/unit/test-*.c))

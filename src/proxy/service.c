@@ -1,9 +1,10 @@
+#include "proxy/internal.h"
+
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/error.h"
 #include "proxy/elements.h"
-#include "proxy/internal.h"
 #include "ruleset/ruleset.h"
 #include "store/store.h"
 

@@ -63,9 +63,7 @@ once = $(eval $(1) := $$(call pkg_config,$(2)))$($(1))
 LIBRARY_CFLAGS = $(call once,LIBRARY_CFLAGS,--cflags $(LIBRARIES))
 LIBRARY_LIBS   = $(call once,LIBRARY_LIBS,--libs $(LIBRARIES))
 
-# uthash: tell that memory is short, do not exit; a hash that is no switch of fall-throughs.
-UTHASH   := -DHASH_NONFATAL_OOM=1 -DHASH_FUNCTION=HASH_FNV
-LANGUAGE := -std=gnu17 -D_GNU_SOURCE= $(UTHASH) -DKUBE_NFT_VERSION='"$(VERSION)"' -Isrc -I.
+LANGUAGE := -std=gnu17 -D_GNU_SOURCE= -DKUBE_NFT_VERSION='"$(VERSION)"' -Isrc -I.
 # -Wa,-I. is for .incbin: templates are embedded by their path from here.
 COMPILE = $(CC) $(LANGUAGE) -Wa,-I. $(WARNINGS) $(CPPFLAGS) $(CFLAGS) $(HARDENING) $(INSTRUMENT) \
 	$(LIBRARY_CFLAGS)

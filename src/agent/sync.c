@@ -124,7 +124,6 @@ static int sync_once(struct sync *s, struct error *err)
 		r = sync_compare_until_accepted(s, &c, err);
 	if (r == 0)
 		s->compare = false;
-	malloc_trim(0); /* a whole ruleset was in memory twice; glibc would keep the room */
 	return r;
 }
 
@@ -138,8 +137,7 @@ int sync_now(struct sync *s, struct error *err)
 	}
 	s->first = false;
 	s->retry_ms = 0;
-	if (tables_has_chains(s->tables))
-		r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
+	r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
 	return r < 0 ? error_set(err, r, "arm a timer") : 0;
 }
 
@@ -163,6 +161,8 @@ static int on_sweep(void *userdata)
 	struct sync *s = userdata;
 	struct error err = { 0 };
 
+	/* A whole ruleset, or a large file, was in memory for a moment; glibc would keep the room. */
+	malloc_trim(0);
 	if (s->compare || tables_sweep(s->tables, chain_used, s, &err) == 0)
 		return 0;
 	log_warn("unused chains are left", log_text("error", err.message));

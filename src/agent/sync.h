@@ -18,7 +18,7 @@ struct sync {
 	struct tables *tables;
 	struct loop_source *deferred; /* the sync itself, behind all input */
 	struct loop_source *retry;    /* after a failure */
-	struct loop_source *sweep;    /* of chains without use */
+	struct loop_source *sweep;    /* of chains without use, and of memory */
 	struct loop_source *period;   /* compare with the kernel though nothing happened */
 	uint64_t period_ms;
 	uint64_t retry_ms;

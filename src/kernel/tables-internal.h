@@ -2,23 +2,16 @@
 #ifndef KUBE_NFT_KERNEL_TABLES_INTERNAL_H
 #define KUBE_NFT_KERNEL_TABLES_INTERNAL_H
 
-#include <uthash.h>
-
 #include "base/buf.h"
 #include "kernel/tables.h"
 
 #define N_FAMILIES 2 /* IPv4, IPv6: in this order everywhere */
 
-/* A dispatch chain that the kernel has. */
-struct present {
-	struct dispatch dispatch;
-	UT_hash_handle hh;
-};
-
 struct tables {
 	struct netlink *nl;
 	struct skeleton *skeletons[N_FAMILIES]; /* NULL: the family is off */
-	struct present *present;                /* uthash, by dispatch */
+	struct dispatch *present;               /* dispatch chains that the kernel has */
+	size_t n_present, cap_present;
 	uint32_t generation;                    /* after our last commit; 0: unknown */
 	size_t n_whole;                         /* elements at the last comparison */
 	struct buf bindings[N_FAMILIES];        /* affinity elements during a replacement */

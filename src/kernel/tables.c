@@ -3,8 +3,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
-#include <uthash.h>
 
+#include "base/array.h"
 #include "base/error.h"
 #include "kernel/affinity.h"
 #include "kernel/batch.h"
@@ -19,7 +19,7 @@ struct tables *tables_close(struct tables *t)
 {
 	if (!t)
 		return NULL;
-	tables_forget_chains(t);
+	free(t->present);
 	for (size_t f = 0; f < N_FAMILIES; f++)
 		skeleton_free(t->skeletons[f]);
 	netlink_close(t->nl);
@@ -50,40 +50,27 @@ uint32_t tables_port(const struct tables *t)
 	return netlink_port(t->nl);
 }
 
-static struct present *chain_find(const struct tables *t, const struct dispatch *d)
+static bool chain_is_present(const struct tables *t, const struct dispatch *d)
 {
-	struct present *p;
-
-	HASH_FIND(hh, t->present, d, sizeof(*d), p);
-	return p;
+	for (size_t i = 0; i < t->n_present; i++)
+		if (dispatch_cmp(&t->present[i], d) == 0)
+			return true;
+	return false;
 }
 
 int tables_note_chain(struct tables *t, const struct dispatch *d)
 {
-	struct present *p;
-
-	if (chain_find(t, d))
+	if (chain_is_present(t, d))
 		return 0;
-	p = calloc(1, sizeof(*p));
-	if (!p)
+	if (ARRAY_RESERVE(t->present, t->n_present, t->cap_present) < 0)
 		return -ENOMEM;
-	memcpy(&p->dispatch, d, sizeof(*d));
-	HASH_ADD(hh, t->present, dispatch, sizeof(p->dispatch), p);
-	if (!p->hh.tbl) {
-		free(p);
-		return -ENOMEM;
-	}
+	t->present[t->n_present++] = *d;
 	return 0;
 }
 
 void tables_forget_chains(struct tables *t)
 {
-	struct present *p, *next;
-
-	HASH_ITER(hh, t->present, p, next) {
-		HASH_DEL(t->present, p);
-		free(p);
-	}
+	t->n_present = 0;
 }
 
 struct skeleton *tables_skeleton(const struct tables *t, uint8_t family)
@@ -109,7 +96,7 @@ bool tables_worth_checking(struct tables *t)
 static void put_missing_chains(struct tables *t, const struct transaction *tx, struct batch *b)
 {
 	for (size_t i = 0; i < tx->n_chains; i++)
-		if (!chain_find(t, &tx->chains[i]))
+		if (!chain_is_present(t, &tx->chains[i]))
 			skeleton_put_dispatch(tables_skeleton(t, tx->chains[i].family),
 					      &tx->chains[i], b);
 }
@@ -285,25 +272,19 @@ int tables_replace(struct tables *t, const struct transaction *whole, struct com
 	return r;
 }
 
-bool tables_has_chains(const struct tables *t)
-{
-	return t->present;
-}
-
 int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *userdata),
 		 void *userdata, struct error *err)
 {
 	_cleanup_batch_ struct batch b = { 0 };
 	char name[CHAIN_NAME_MAX_BYTES];
-	struct present *p, *next;
-	size_t n = 0;
+	size_t n = 0, kept = 0;
 	int r;
 
 	batch_begin(&b, TABLE_NAME, 0);
 	/* Those that look up the affinity first: they jump to the others. */
 	for (int direct = 0; direct <= 1; direct++)
-		for (p = t->present; p; p = p->hh.next) {
-			const struct dispatch *d = &p->dispatch;
+		for (size_t i = 0; i < t->n_present; i++) {
+			const struct dispatch *d = &t->present[i];
 
 			if (dispatch_is_direct(d) != direct || used(d, userdata))
 				continue;
@@ -318,12 +299,10 @@ int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *
 	if (r < 0)
 		return error_wrap(err, r, "delete unused dispatch chains");
 
-	HASH_ITER(hh, t->present, p, next) {
-		if (used(&p->dispatch, userdata))
-			continue;
-		HASH_DEL(t->present, p);
-		free(p);
-	}
+	for (size_t i = 0; i < t->n_present; i++)
+		if (used(&t->present[i], userdata))
+			t->present[kept++] = t->present[i];
+	t->n_present = kept;
 	tables_note_generation(t);
 	return 0;
 }

@@ -74,7 +74,5 @@ bool tables_worth_checking(struct tables *t);
  * moment (EBUSY). */
 int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *userdata),
 		 void *userdata, struct error *err);
-/* Whether the last commit left dispatch chains that a sweep may find without use. */
-bool tables_has_chains(const struct tables *t);
 
 #endif

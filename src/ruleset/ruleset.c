@@ -3,49 +3,66 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "base/array.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "ruleset/uses.h"
 
 struct owner {
+	const char *name; /* behind the struct */
 	struct block *block;
-	UT_hash_handle hh;
-	char name[];
 };
 
 struct ruleset {
-	struct owner *owners; /* uthash, by name */
+	struct table owners; /* of struct owner, by name */
 	struct uses uses;
 	size_t n_owned; /* elements of all blocks that are not shared */
 };
 
+static uint64_t owner_hash(const void *item)
+{
+	const struct owner *o = item;
+
+	return hash_bytes(o->name, strlen(o->name));
+}
+
+static bool owner_equal(const void *a, const void *b)
+{
+	const struct owner *x = a, *y = b;
+
+	return strcmp(x->name, y->name) == 0;
+}
+
 int ruleset_new(struct ruleset **ret)
 {
+	static const struct table_type owner_type = { owner_hash, owner_equal };
 	struct ruleset *rs = calloc(1, sizeof(*rs));
 
 	if (!rs)
 		return -ENOMEM;
+	rs->owners.type = &owner_type;
+	uses_init(&rs->uses);
 	*ret = rs;
 	return 0;
 }
 
-static void owner_free(struct ruleset *rs, struct owner *o)
+static void owner_free(struct owner *o)
 {
-	HASH_DEL(rs->owners, o);
 	block_free(o->block);
 	free(o);
 }
 
 struct ruleset *ruleset_free(struct ruleset *rs)
 {
-	struct owner *o, *next;
+	size_t position = 0;
+	struct owner *o;
 
 	if (!rs)
 		return NULL;
-	HASH_ITER(hh, rs->owners, o, next)
-		owner_free(rs, o);
+	while ((o = table_next(&rs->owners, &position)))
+		owner_free(o);
+	table_free(&rs->owners);
 	uses_free(&rs->uses);
 	free(rs);
 	return NULL;
@@ -53,27 +70,31 @@ struct ruleset *ruleset_free(struct ruleset *rs)
 
 static struct owner *owner_find(const struct ruleset *rs, const char *name)
 {
-	struct owner *o;
+	const struct owner probe = { .name = name };
 
-	HASH_FIND_STR(rs->owners, name, o);
-	return o;
+	return table_find(&rs->owners, &probe);
 }
 
 static int owner_add(struct ruleset *rs, const char *name, struct owner **ret)
 {
 	size_t size = strlen(name) + 1;
-	struct owner *o = calloc(1, sizeof(*o) + size);
+	struct owner *o;
 
+	if (table_reserve(&rs->owners) < 0)
+		return -ENOMEM;
+	o = calloc(1, sizeof(*o) + size);
 	if (!o)
 		return -ENOMEM;
-	memcpy(o->name, name, size);
-	HASH_ADD_KEYPTR(hh, rs->owners, o->name, size - 1, o);
-	if (!o->hh.tbl) {
-		free(o);
-		return -ENOMEM;
-	}
+	o->name = memcpy(o + 1, name, size);
+	table_put(&rs->owners, o);
 	*ret = o;
 	return 0;
+}
+
+static void owner_remove(struct ruleset *rs, struct owner *o)
+{
+	table_take(&rs->owners, o);
+	owner_free(o);
 }
 
 static int element_cmp_qsort(const void *a, const void *b)
@@ -190,7 +211,7 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 			return error_set(err, -ENOMEM, "%s: out of memory", owner);
 		if (block_take_uses(rs, new, tx) < 0) {
 			if (!old)
-				owner_free(rs, o);
+				owner_remove(rs, o);
 			return error_set(err, -ENOMEM, "%s: out of memory", owner);
 		}
 		rs->n_owned += block_count_owned(new);
@@ -202,19 +223,21 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 		o->block = TAKE_PTR(new);
 	block_drop(rs, old, tx);
 	if (o && !o->block)
-		owner_free(rs, o);
+		owner_remove(rs, o);
 	return 0;
 }
 
 int ruleset_whole(const struct ruleset *rs, struct transaction *tx)
 {
-	const struct owner *o;
 	const struct shared_use *s;
+	const struct owner *o;
+	size_t position = 0;
 
-	for (o = rs->owners; o; o = o->hh.next)
+	while ((o = table_next(&rs->owners, &position)))
 		for (size_t i = 0; i < o->block->n; i++)
 			element_appears(&o->block->elements[i], tx);
-	for (s = rs->uses.shared; s; s = s->hh.next)
+	position = 0;
+	while ((s = table_next(&rs->uses.shared, &position)))
 		transaction_add(tx, &s->element);
 	return transaction_settle(tx);
 }
@@ -226,7 +249,10 @@ bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d)
 
 const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 {
-	for (const struct owner *o = rs->owners; o; o = o->hh.next)
+	const struct owner *o;
+	size_t position = 0;
+
+	while ((o = table_next(&rs->owners, &position)))
 		if (array_find(e, o->block->elements, o->block->n, sizeof(*e), element_cmp_qsort))
 			return o->name;
 	return NULL;
@@ -234,5 +260,5 @@ const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 
 size_t ruleset_count(const struct ruleset *rs)
 {
-	return rs->n_owned + HASH_COUNT(rs->uses.shared);
+	return rs->n_owned + rs->uses.shared.n;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 size_t element_chains(const struct element *e, struct dispatch ret[static 2])
 {
 	size_t n = 0;
@@ -11,11 +13,7 @@ size_t element_chains(const struct element *e, struct dispatch ret[static 2])
 	if (!set_layout(e->set)->verdict || e->verdict < VERDICT_FIRST_DISPATCH)
 		return 0;
 
-	/* Hashed and compared as bytes, so no padding may hold anything. */
-	memset(ret, 0, 2 * sizeof(*ret));
-	ret[n].family = e->family;
-	ret[n].verdict = e->verdict;
-	ret[n++].number = e->number;
+	ret[n++] = (struct dispatch){ e->family, e->verdict, e->number };
 	if (e->verdict == VERDICT_AFFINITY_LB || e->verdict == VERDICT_AFFINITY_LOCAL_LB) {
 		ret[n] = ret[0];
 		ret[n].verdict = VERDICT_LB;
@@ -35,73 +33,105 @@ static void shared_key(const struct element *e, struct element *ret)
 	memcpy(ret->other, e->other, sizeof(ret->other));
 }
 
+static uint64_t shared_hash(const void *item)
+{
+	const struct shared_use *s = item;
+
+	return hash_bytes(s->element.addr, sizeof(s->element.addr));
+}
+
+static bool shared_equal(const void *a, const void *b)
+{
+	const struct shared_use *x = a, *y = b;
+
+	return element_cmp(&x->element, &y->element) == 0;
+}
+
+static uint64_t chain_hash(const void *item)
+{
+	const struct dispatch *d = &((const struct chain_use *)item)->dispatch;
+	const uint32_t key[] = { d->family, d->verdict, d->number };
+
+	return hash_bytes(key, sizeof(key));
+}
+
+static bool chain_equal(const void *a, const void *b)
+{
+	const struct chain_use *x = a, *y = b;
+
+	return dispatch_cmp(&x->dispatch, &y->dispatch) == 0;
+}
+
+void uses_init(struct uses *u)
+{
+	static const struct table_type shared_type = { shared_hash, shared_equal };
+	static const struct table_type chain_type = { chain_hash, chain_equal };
+
+	*u = (struct uses){ .shared = { .type = &shared_type }, .chains = { .type = &chain_type } };
+}
+
+/* The item of @t that equals @probe of @size bytes, a copy of it when there was none; NULL when memory
+ * is short. */
+static void *use_find_or_add(struct table *t, const void *probe, size_t size)
+{
+	void *use = table_find(t, probe);
+
+	if (use)
+		return use;
+	if (table_reserve(t) < 0)
+		return NULL;
+	use = malloc(size);
+	if (!use)
+		return NULL;
+	memcpy(use, probe, size);
+	table_put(t, use);
+	return use;
+}
+
 static int shared_take(struct uses *u, const struct element *e, struct transaction *tx)
 {
-	struct shared_use *s;
-	struct element key;
+	struct shared_use probe = { .n = 0 }, *s;
 
-	shared_key(e, &key);
-	HASH_FIND(hh, u->shared, &key, sizeof(key), s);
-	if (!s) {
-		s = calloc(1, sizeof(*s));
-		if (!s)
-			return -ENOMEM;
-		s->element = key;
-		HASH_ADD(hh, u->shared, element, sizeof(s->element), s);
-		if (!s->hh.tbl) {
-			free(s);
-			return -ENOMEM;
-		}
-	}
+	shared_key(e, &probe.element);
+	s = use_find_or_add(&u->shared, &probe, sizeof(probe));
+	if (!s)
+		return -ENOMEM;
 	if (s->n++ == 0 && tx)
-		transaction_add(tx, &key);
+		transaction_add(tx, &s->element);
 	return 0;
 }
 
 static void shared_drop(struct uses *u, const struct element *e, struct transaction *tx)
 {
-	struct shared_use *s;
-	struct element key;
+	struct shared_use probe = { .n = 0 }, *s;
 
-	shared_key(e, &key);
-	HASH_FIND(hh, u->shared, &key, sizeof(key), s);
+	shared_key(e, &probe.element);
+	s = table_find(&u->shared, &probe);
 	if (!s || --s->n > 0)
 		return;
 	if (tx)
-		transaction_delete(tx, &key);
-	HASH_DEL(u->shared, s);
-	free(s);
+		transaction_delete(tx, &s->element);
+	free(table_take(&u->shared, s));
 }
 
 static int chain_take(struct uses *u, const struct dispatch *d)
 {
-	struct chain_use *c;
+	const struct chain_use probe = { .dispatch = *d };
+	struct chain_use *c = use_find_or_add(&u->chains, &probe, sizeof(probe));
 
-	HASH_FIND(hh, u->chains, d, sizeof(*d), c);
-	if (!c) {
-		c = calloc(1, sizeof(*c));
-		if (!c)
-			return -ENOMEM;
-		c->dispatch = *d;
-		HASH_ADD(hh, u->chains, dispatch, sizeof(c->dispatch), c);
-		if (!c->hh.tbl) {
-			free(c);
-			return -ENOMEM;
-		}
-	}
+	if (!c)
+		return -ENOMEM;
 	c->n++;
 	return 0;
 }
 
 static void chain_drop(struct uses *u, const struct dispatch *d)
 {
-	struct chain_use *c;
+	const struct chain_use probe = { .dispatch = *d };
+	struct chain_use *c = table_find(&u->chains, &probe);
 
-	HASH_FIND(hh, u->chains, d, sizeof(*d), c);
-	if (!c || --c->n > 0)
-		return;
-	HASH_DEL(u->chains, c);
-	free(c);
+	if (c && --c->n == 0)
+		free(table_take(&u->chains, c));
 }
 
 int uses_take(struct uses *u, const struct element *e, struct transaction *tx)
@@ -139,28 +169,23 @@ void uses_drop(struct uses *u, const struct element *e, struct transaction *tx)
 
 bool uses_has_chain(const struct uses *u, const struct dispatch *d)
 {
-	struct dispatch key;
-	struct chain_use *c;
+	const struct chain_use probe = { .dispatch = *d };
 
-	memset(&key, 0, sizeof(key));
-	key.family = d->family;
-	key.verdict = d->verdict;
-	key.number = d->number;
-	HASH_FIND(hh, u->chains, &key, sizeof(key), c);
-	return c;
+	return table_find(&u->chains, &probe);
+}
+
+static void uses_free_table(struct table *t)
+{
+	size_t position = 0;
+	void *use;
+
+	while ((use = table_next(t, &position)))
+		free(use);
+	table_free(t);
 }
 
 void uses_free(struct uses *u)
 {
-	struct shared_use *s, *s_next;
-	struct chain_use *c, *c_next;
-
-	HASH_ITER(hh, u->shared, s, s_next) {
-		HASH_DEL(u->shared, s);
-		free(s);
-	}
-	HASH_ITER(hh, u->chains, c, c_next) {
-		HASH_DEL(u->chains, c);
-		free(c);
-	}
+	uses_free_table(&u->shared);
+	uses_free_table(&u->chains);
 }

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <uthash.h>
 
+#include "base/table.h"
 #include "ruleset/element.h"
 #include "ruleset/transaction.h"
 
@@ -14,19 +14,19 @@ struct ruleset;
 struct shared_use {
 	struct element element; /* the key; all else is zero */
 	size_t n;
-	UT_hash_handle hh;
 };
 
 struct chain_use {
 	struct dispatch dispatch;
 	size_t n;
-	UT_hash_handle hh;
 };
 
 struct uses {
-	struct shared_use *shared; /* uthash, by element */
-	struct chain_use *chains;  /* uthash, by dispatch */
+	struct table shared; /* of struct shared_use, by element */
+	struct table chains; /* of struct chain_use, by dispatch */
 };
+
+void uses_init(struct uses *u);
 
 /* Count what @e uses. The first use of a shared element is written into @tx (may be NULL).
  * 0, or -ENOMEM with nothing counted. */

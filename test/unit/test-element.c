@@ -1,0 +1,245 @@
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "elements.h"
+#include "object/object.h"
+#include "ruleset/element.h"
+
+static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+static int sign(int n)
+{
+	return (n > 0) - (n < 0);
+}
+
+/* Each differs from the one before in one field, which is more and more significant. */
+static void test_order_is_set_family_key(void **state)
+{
+	static const struct element ascending[] = {
+		{ SET_SERVICES, AF_INET, PROTOCOL_TCP, .port = 80, .addr = { 10, 0, 0, 1 } },
+		{ SET_SERVICES, AF_INET, PROTOCOL_TCP, .port = 443, .addr = { 10, 0, 0, 1 } },
+		{ SET_SERVICES, AF_INET, PROTOCOL_UDP, .port = 80, .addr = { 10, 0, 0, 1 } },
+		{ SET_SERVICES, AF_INET, PROTOCOL_SCTP, .port = 1, .addr = { 10, 0, 0, 1 } },
+		{ SET_SERVICES, AF_INET, PROTOCOL_TCP, .port = 1, .addr = { 10, 0, 1, 0 } },
+		{ SET_SERVICES, AF_INET6, PROTOCOL_TCP, .port = 1, .addr = { 0 } },
+		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 1, .slot = 0 },
+		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 1, .slot = 255 },
+		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 1, .slot = 256 },
+		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 2, .slot = 0 },
+		{ SET_AFFINITY, AF_INET, PROTOCOL_TCP, .port = 1, .other = { 10, 0, 0, 1 } },
+		{ SET_AFFINITY, AF_INET, PROTOCOL_TCP, .port = 1, .other = { 10, 0, 0, 2 } },
+		{ SET_AFFINITY, AF_INET, PROTOCOL_TCP, .port = 2, .other = { 0 } },
+		{ SET_HAIRPIN, AF_INET, .addr = { 10, 0, 0, 1 }, .other = { 10, 0, 0, 1 } },
+		{ SET_HAIRPIN, AF_INET, .addr = { 10, 0, 0, 1 }, .other = { 10, 0, 0, 2 } },
+		{ SET_POD_CIDRS, AF_INET, .addr = { 10 }, .other = { 10, 255, 255, 255 } },
+		{ SET_POD_CIDRS, AF_INET6, .addr = { 0 }, .other = { 0 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(ascending); i++)
+		for (size_t j = 0; j < ARRAY_SIZE(ascending); j++)
+			assert_int_equal(sign(element_cmp(&ascending[i], &ascending[j])),
+					 sign((int)i - (int)j));
+}
+
+/* For every set: the value is no part of the key, and is all that element_same_value() looks at. */
+static void test_key_and_value_are_apart(void **state)
+{
+	(void)state;
+	for (unsigned set = 0; set < SET_COUNT; set++) {
+		struct element a = element_make((enum set_id)set, AF_INET, 1, 0);
+		struct element other_key = element_make((enum set_id)set, AF_INET, 2, 0);
+
+		assert_int_not_equal(element_cmp(&a, &other_key), 0);
+		assert_true(element_same_value(&a, &a));
+		for (unsigned value = 1; value < N_VALUES; value++) {
+			struct element b = element_make((enum set_id)set, AF_INET, 1, value);
+			bool same = !set_layout((enum set_id)set)->verdict &&
+				    !set_layout((enum set_id)set)->slot;
+
+			assert_int_equal(element_cmp(&a, &b), 0);
+			assert_int_equal(element_same_value(&a, &b), same);
+		}
+	}
+}
+
+static void test_every_field_of_the_value_counts(void **state)
+{
+	const struct element frontend = { SET_SERVICES, .verdict = VERDICT_LB, .number = 2,
+					  .comment = "a" };
+	const struct element row = { SET_ENDPOINTS, .target_port = 80, .other = { 10 } };
+	struct element e;
+
+	(void)state;
+	e = frontend, e.verdict = VERDICT_AFFINITY_LB;
+	assert_false(element_same_value(&frontend, &e));
+	e = frontend, e.number = 3;
+	assert_false(element_same_value(&frontend, &e));
+	e = frontend, e.comment = "b";
+	assert_false(element_same_value(&frontend, &e));
+	e = frontend, e.comment = NULL;
+	assert_false(element_same_value(&frontend, &e));
+	e = row, e.target_port = 81;
+	assert_false(element_same_value(&row, &e));
+	e = row, e.other[15] = 1;
+	assert_false(element_same_value(&row, &e));
+	e = row, e.comment = "";
+	assert_true(element_same_value(&row, &e));
+}
+
+static void test_set_names_lead_back(void **state)
+{
+	(void)state;
+	for (unsigned set = 0; set < SET_COUNT; set++)
+		assert_int_equal(set_by_name(set_name((enum set_id)set)), set);
+	assert_string_equal(set_name(SET_LOCAL_ENDPOINTS), "local-endpoints");
+	assert_int_equal(set_by_name("service"), SET_COUNT);
+	assert_int_equal(set_by_name("services2"), SET_COUNT);
+	assert_int_equal(set_by_name(""), SET_COUNT);
+}
+
+static void test_chain_names_lead_back(void **state)
+{
+	static const uint32_t numbers[] = { 1, 2, 10, DISPATCH_MAX_ENDPOINTS, UINT32_MAX };
+	char name[CHAIN_NAME_MAX_BYTES];
+	uint32_t number;
+
+	(void)state;
+	for (unsigned v = VERDICT_REFUSE; v < VERDICT_COUNT; v++) {
+		for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+			uint32_t n = v < VERDICT_FIRST_DISPATCH ? 0 : numbers[i];
+
+			assert_ptr_equal(verdict_chain_name((enum verdict)v, n, name), name);
+			assert_int_equal(verdict_by_chain_name(name, &number), v);
+			assert_int_equal(number, n);
+			assert_true(strlen(name) < CHAIN_NAME_MAX_BYTES - 1); /* not cut off */
+		}
+	}
+	assert_string_equal(verdict_chain_name(VERDICT_AFFINITY_LOCAL_LB, 65535, name),
+			    "affinity-local-lb-65535");
+	assert_string_equal(verdict_chain_name(VERDICT_REFUSE, 7, name), "refuse");
+	assert_null(verdict_chain_name(VERDICT_ACCEPT, 1, name));
+	assert_null(verdict_chain_name(VERDICT_DROP, 1, name));
+	assert_null(verdict_chain_name(VERDICT_NONE, 1, name));
+}
+
+static void test_foreign_chain_names_are_no_verdicts(void **state)
+{
+	static const char *const names[] = {
+		"",      "lb",    "lb-",    "lb-0",     "lb-01",     "lb-1x",
+		"lb--1", "lb-+1", "lb- 1",  "LB-1",     "lb-1 ",     "lb-4294967296",
+		"lb_1",  "xlb-1", "refuse", "refuse-1", "refused",   "lb-99999999999999999999999",
+		"-1",    "drop",  "accept", "input",    "affinity-", "learn-affinity",
+	};
+	uint32_t number;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		enum verdict v = verdict_by_chain_name(names[i], &number);
+
+		assert_int_equal(v,
+				 strcmp(names[i], "refuse") == 0 ? VERDICT_REFUSE : VERDICT_NONE);
+		assert_int_equal(number, 0);
+	}
+}
+
+static void test_every_set_prints(void **state)
+{
+	static const struct {
+		enum set_id set;
+		unsigned value;
+		const char *ipv4, *ipv6;
+	} rows[] = {
+		{ SET_SERVICES, 0,
+		  "ip services 10.1.1.0 . sctp . 258 comment \"default/web:http\" : goto lb-1",
+		  "ip6 services fd0a::101:0:0:0 . sctp . 258 comment \"default/web:http\" : "
+		  "goto lb-1" },
+		{ SET_LOCAL_SERVICES, 5,
+		  "ip local-services 10.1.1.0 . sctp . 258 comment \"a/c\" : accept",
+		  "ip6 local-services fd0a::101:0:0:0 . sctp . 258 comment \"a/c\" : accept" },
+		{ SET_ENDPOINTS, 1, "ip endpoints 10.1.1.0 . sctp . 258 . 1 : 44.0.1.0 . 8081",
+		  "ip6 endpoints fd0a::101:0:0:0 . sctp . 258 . 1 : fd2c::1:0:0:0 . 8081" },
+		{ SET_LOCAL_ENDPOINTS, 1,
+		  "ip local-endpoints 10.1.1.0 . sctp . 258 . 1 : 44.0.1.0 . 8081",
+		  "ip6 local-endpoints fd0a::101:0:0:0 . sctp . 258 . 1 : fd2c::1:0:0:0 . 8081" },
+		{ SET_NO_ENDPOINTS, 1, "ip no-endpoints 10.1.1.0 . sctp . 258 : drop",
+		  "ip6 no-endpoints fd0a::101:0:0:0 . sctp . 258 : drop" },
+		{ SET_AFFINITY_SERVICES, 1,
+		  "ip affinity-services 10.1.1.0 . sctp . 258 : goto learn-affinity-60",
+		  "ip6 affinity-services fd0a::101:0:0:0 . sctp . 258 : goto learn-affinity-60" },
+		{ SET_MASQUERADE_SERVICES, 1,
+		  "ip masquerade-services 10.1.1.0 . sctp . 258 : goto masquerade-outside",
+		  "ip6 masquerade-services fd0a::101:0:0:0 . sctp . 258 : "
+		  "goto masquerade-outside" },
+		{ SET_HAIRPIN, 0, "ip hairpin 10.1.1.0 . 10.1.1.0",
+		  "ip6 hairpin fd0a::101:0:0:0 . fd0a::101:0:0:0" },
+		{ SET_POD_CIDRS, 0, "ip pod-cidrs 10.1.1.0-10.1.1.255",
+		  "ip6 pod-cidrs fd0a::101:0:0:0-fd0a::101:ffff:ffff:ffff" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct element ipv4 = element_make(rows[i].set, AF_INET, 257, rows[i].value);
+		struct element ipv6 = element_make(rows[i].set, AF_INET6, 257, rows[i].value);
+
+		assert_string_equal(element_text(&ipv4), rows[i].ipv4);
+		assert_string_equal(element_text(&ipv6), rows[i].ipv6);
+	}
+}
+
+static void test_S11_limits_print(void **state)
+{
+	struct element row = { SET_ENDPOINTS,        AF_INET,           PROTOCOL_TCP, .port = 65535,
+			       .target_port = 65535, .slot = UINT32_MAX };
+	struct element one = { SET_POD_CIDRS, AF_INET, .addr = { 10 }, .other = { 10 } };
+	struct element all = { .set = SET_POD_CIDRS, .family = AF_INET6 };
+
+	(void)state;
+	memset(row.addr, 0xff, 4);
+	memset(all.other, 0xff, 16);
+	assert_string_equal(element_text(&row), "ip endpoints 255.255.255.255 . tcp . 65535 . "
+						"4294967295 : 0.0.0.0 . 65535");
+	assert_string_equal(element_text(&one), "ip pod-cidrs 10.0.0.0");
+	assert_string_equal(element_text(&all),
+			    "ip6 pod-cidrs ::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+}
+
+/* The fixture of other tests: another number is another key, and none is in another's interval. */
+static void test_made_elements_differ(void **state)
+{
+	(void)state;
+	for (unsigned set = 0; set < SET_COUNT; set++)
+		for (size_t f = 0; f < ARRAY_SIZE(families); f++)
+			for (unsigned key = 1; key < 1000; key++) {
+				struct element a = element_make(set, families[f], key - 1, 0);
+				struct element b = element_make(set, families[f], key, 0);
+
+				assert_true(element_cmp(&a, &b) < 0);
+				assert_true(memcmp(a.other, b.addr, sizeof(b.addr)) < 0 ||
+					    !set_layout(set)->interval);
+			}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_order_is_set_family_key),
+		cmocka_unit_test(test_key_and_value_are_apart),
+		cmocka_unit_test(test_every_field_of_the_value_counts),
+		cmocka_unit_test(test_set_names_lead_back),
+		cmocka_unit_test(test_chain_names_lead_back),
+		cmocka_unit_test(test_foreign_chain_names_are_no_verdicts),
+		cmocka_unit_test(test_every_set_prints),
+		cmocka_unit_test(test_S11_limits_print),
+		cmocka_unit_test(test_made_elements_differ),
+	};
+
+	return cmocka_run_group_tests_name("element", tests, NULL, NULL);
+}

@@ -35,7 +35,7 @@ SERVICES_PER_FILE = 100
 CHANGES = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Size:
     """How many Services, and how many endpoints each of them has in each family."""
 

@@ -87,8 +87,9 @@ def _agent_figures(parts: dict[str, Part], started: Started) -> dict[str, str]:
 
 def agent_table(results: Mapping[Size, AgentResult]) -> str:
     """The agent by itself, a column a size."""
-    header = [f"{s}, {' and '.join(f'IPv{family}' for family in s.families)}" for s in results]
-    columns = [_agent_figures(*result) for result in results.values()]
+    sizes = sorted(results)
+    header = [f"{s}, {' and '.join(f'IPv{family}' for family in s.families)}" for s in sizes]
+    columns = [_agent_figures(*results[size]) for size in sizes]
     rows = ([name, *(column[name] for column in columns)] for name in columns[0])
     return table(("Services x endpoints", *header), rows)
 
@@ -134,11 +135,11 @@ def text(machine_lines: str, results: Results) -> str:
     """The whole report."""
     parts = (
         machine_lines,
-        "## The agent",
+        "### The agent",
         agent_table(results.agents),
-        "## Loading, beside other layouts",
+        "### Loading, beside other layouts",
         load_table(results.loads),
-        "## Connecting, p50 / p99 in microseconds",
+        "### Connecting, p50 / p99 in microseconds",
         latency_table(results.latencies),
     )
     return "\n\n".join(parts)

@@ -20,10 +20,17 @@ def ruleset(space: Namespace) -> str:
     return without_counts(space.run("nft", "list", "ruleset"))
 
 
+def _in_order(table: str) -> str:
+    """A table with its sets, maps and chains sorted. nft lists them in the order of their making."""
+    head, *_ = re.split(r"^\t(?:set|map|chain) ", table, maxsplit=1, flags=re.MULTILINE)
+    blocks = re.findall(r"^\t(?:set|map|chain) .*?^\t\}\n", table, re.DOTALL | re.MULTILINE)
+    return "\n".join([head, *sorted(blocks)])
+
+
 def own_tables(space: Namespace) -> str:
-    """The agent's tables; empty when they are not there."""
+    """The agent's tables, to be compared; empty when they are not there."""
     listings = (space.run("nft", "list", "table", t, "kube-nft", check=False) for t in TABLES)
-    return without_counts("".join(listings))
+    return without_counts("".join(map(_in_order, listings)))
 
 
 def elements(space: Namespace, family: int, name: str) -> list[str]:

@@ -14,10 +14,10 @@ from pathlib import Path
 from rig.agent import Agent
 from rig.netns import Namespace, sweep, unique_prefix
 
+import latency
 import layouts
 import program
 import report
-from latency import Link, measure
 from layouts import Size
 
 # Each is loaded in all layouts, and connects are measured beside one another.
@@ -46,12 +46,12 @@ def make_agent(
     return agent
 
 
-def run_agent(size: Size, agent: Agent, directory: Path) -> report.AgentResult:
-    """Measure the agent's parts, and start it."""
+def measure_parts(size: Size, agent: Agent, directory: Path) -> dict[str, program.Part]:
+    """Measure the parts of the agent's work."""
     say(size, "kube-nft")
     changes = directory / "changes.json"
     layouts.write_changes(size, changes)
-    return program.measure_parts(agent, changes, RUNS), program.start_agent(agent)
+    return program.measure_parts(agent, changes, RUNS)
 
 
 def load(space: Namespace, path: Path) -> report.Load:
@@ -83,16 +83,19 @@ def compare(size: Size, foreign: list[str], results: report.Results) -> None:
     with contextlib.ExitStack() as cleanup:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="kube-nft-")))
         prefix = unique_prefix()
-        links = {name: Link(prefix + name, cleanup) for name in ("direct", "kube-nft", *foreign)}
+        names = ("direct", "kube-nft", *foreign)
+        links = {name: latency.Link(prefix + name, cleanup) for name in names}
         agent = make_agent(size, directory, links["kube-nft"].node, cleanup)
-        results.agents[size] = run_agent(size, agent, directory)
-        loads = {"kube-nft": report.kube_nft_load(*results.agents[size])}
-        loads["C: kube-nft as text"] = load_rendered(agent, directory)
+        parts = measure_parts(size, agent, directory)
+        loads = {"C: kube-nft as text": load_rendered(agent, directory)}
         for layout in foreign:
             loads[layout] = load_foreign(size, layout, links[layout].node, directory)
-        results.loads[size] = loads
+        # Not earlier: while it listens, the kernel writes notifications of everybody's commits.
+        started = program.start_agent(agent)
+        results.agents[size] = parts, started
+        results.loads[size] = {"kube-nft": report.kube_nft_load(parts, started), **loads}
         say(size, "connects")
-        results.latencies[size] = measure(size, links)
+        results.latencies[size] = latency.measure(size, links)
 
 
 def run_alone(size: Size, results: report.Results) -> None:
@@ -101,7 +104,8 @@ def run_alone(size: Size, results: report.Results) -> None:
         directory = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="kube-nft-")))
         space = Namespace(f"{unique_prefix()}alone", cleanup)
         agent = make_agent(size, directory, space, cleanup)
-        results.agents[size] = run_agent(size, agent, directory)
+        parts = measure_parts(size, agent, directory)
+        results.agents[size] = parts, program.start_agent(agent)
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ class Pod(Namespace):
             *(f"route add {gateway} dev eth0" for gateway in node.gateways.values()),
             *(f"route add default via {gateway}" for gateway in node.gateways.values()),
         )
-        argv = [sys.executable, "-IS", str(SERVER), name, *SERVER_PORTS]
+        argv = [sys.executable, "-IS", str(cluster.server), name, *SERVER_PORTS]
         self.server = self.spawn(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         cluster.cleanup.callback(self.server.wait)
         cluster.cleanup.callback(self.server.kill)
@@ -155,9 +155,10 @@ class Pod(Namespace):
 
 class Cluster:
     """The whole, as a context manager that leaves nothing behind. Manifests go into a directory of
-    its own, with the two Nodes in it from the start."""
+    its own, with the two Nodes in it from the start. @server is the program that pods run."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: Path = SERVER) -> None:
+        self.server = server
         self.cleanup = contextlib.ExitStack()
         self.prefix = unique_prefix()
         self.pods: dict[str, Pod] = {}
@@ -166,7 +167,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with self.cleanup:
-            self.directory = Path(tempfile.mkdtemp(prefix="kube-nft-"))
+            self.directory = Path(tempfile.mkdtemp(prefix=self.prefix))
             self.cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
             # An agent without privileges reads it too.
             self.directory.chmod(0o755)

@@ -11,9 +11,11 @@ import ctypes
 import itertools
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,9 +114,15 @@ class Namespace:
 
 
 def sweep() -> None:
-    """Remove namespaces whose process was killed before it could."""
-    directory = Path("/run/netns")
-    for path in directory.glob(f"{PREFIX}*") if directory.is_dir() else ():
-        owner = re.match(rf"{PREFIX}(\d+)-", path.name)
-        if owner and not Path("/proc", owner[1]).exists():
-            subprocess.run(["ip", "netns", "delete", path.name], check=False)
+    """Remove what processes that were killed have left: namespaces, and directories so named."""
+
+    def left_in(directory: str) -> Iterator[Path]:
+        for path in Path(directory).glob(f"{PREFIX}*"):
+            owner = re.match(rf"{PREFIX}(\d+)-", path.name)
+            if owner and not Path("/proc", owner[1]).exists():
+                yield path
+
+    for path in left_in("/run/netns"):
+        subprocess.run(["ip", "netns", "delete", path.name], check=False)
+    for path in left_in(tempfile.gettempdir()):
+        shutil.rmtree(path, ignore_errors=True)

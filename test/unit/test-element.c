@@ -38,6 +38,7 @@ static void test_order_is_set_family_key(void **state)
 		{ SET_AFFINITY, AF_INET, PROTOCOL_TCP, .port = 2, .other = { 0 } },
 		{ SET_HAIRPIN, AF_INET, .addr = { 10, 0, 0, 1 }, .other = { 10, 0, 0, 1 } },
 		{ SET_HAIRPIN, AF_INET, .addr = { 10, 0, 0, 1 }, .other = { 10, 0, 0, 2 } },
+		{ SET_POD_CIDRS, AF_INET, .addr = { 10 }, .other = { 10, 0, 0, 255 } },
 		{ SET_POD_CIDRS, AF_INET, .addr = { 10 }, .other = { 10, 255, 255, 255 } },
 		{ SET_POD_CIDRS, AF_INET6, .addr = { 0 }, .other = { 0 } },
 	};

@@ -75,6 +75,7 @@ static void assert_no_template_left(const char *text)
 {
 	assert_null(strstr(text, "${"));
 	assert_null(strstr(text, "\n%"));
+	assert_null(strstr(text, "\t\n"));
 	assert_int_not_equal(text[0], '%');
 	assert_int_equal(count(text, "{"), count(text, "}"));
 }

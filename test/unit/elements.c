@@ -11,6 +11,7 @@
 
 #include "base/array.h"
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "object/object.h"
 
 struct destination {
@@ -120,6 +121,25 @@ struct element element_make(enum set_id set, uint8_t family, unsigned key, unsig
 	if (layout->interval)
 		interval_end(&e, e.other);
 	return e;
+}
+
+struct block *block_of(const struct element *elements, size_t n)
+{
+	_cleanup_(block_freep) struct block *b = NULL;
+
+	if (block_new(n / 2, &b) < 0)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct element *e = block_add(b);
+
+		if (!e)
+			return NULL;
+		*e = elements[i];
+		e->comment = elements[i].comment ? block_comment(b, elements[i].comment) : NULL;
+		if (elements[i].comment && !e->comment)
+			return NULL;
+	}
+	return TAKE_PTR(b);
 }
 
 const char *element_text(const struct element *e)

@@ -1,10 +1,14 @@
-/* elements.h - elements made of two numbers, and a strict copy of what the kernel would have. */
+/* elements.h - elements made of two numbers, and a strict copy of what the kernel would have.
+ *
+ * Memory may be short in block_of() only; everything else fails the test then.
+ */
 #ifndef KUBE_NFT_TEST_ELEMENTS_H
 #define KUBE_NFT_TEST_ELEMENTS_H
 
 #include <stddef.h>
 
 #include "ruleset/element.h"
+#include "ruleset/ruleset.h"
 #include "ruleset/transaction.h"
 
 enum { N_VALUES = 6 };
@@ -14,6 +18,9 @@ enum { N_VALUES = 6 };
 struct element element_make(enum set_id set, uint8_t family, unsigned key, unsigned value);
 /* Whether elements of this set have data or a comment. */
 bool set_has_values(enum set_id set);
+
+/* A block of these elements, their comments made safe. NULL when memory is short. */
+struct block *block_of(const struct element *elements, size_t n);
 
 /* "ip services 10.96.0.10 . tcp . 80 : goto lb-2". Valid until the fourth call from this one on. */
 const char *element_text(const struct element *e);

@@ -54,26 +54,6 @@ static const char *owner_name(unsigned owner)
 	return name;
 }
 
-/* NULL when memory is short. */
-static struct block *block_of(const struct element *elements, size_t n)
-{
-	_cleanup_(block_freep) struct block *b = NULL;
-
-	if (block_new(n / 2, &b) < 0)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		struct element *e = block_add(b);
-
-		if (!e)
-			return NULL;
-		*e = elements[i];
-		e->comment = elements[i].comment ? block_comment(b, elements[i].comment) : NULL;
-		if (elements[i].comment && !e->comment)
-			return NULL;
-	}
-	return TAKE_PTR(b);
-}
-
 static void replace(struct ruleset *rs, const char *owner, const struct element *elements, size_t n,
 		    struct transaction *tx)
 {

@@ -25,9 +25,10 @@ MAIN      := src/agent/main.c
 UNIT      := $(sort $(wildcard test/unit/test-*.c))
 SUPPORT   := $(sort $(filter-out $(UNIT),$(wildcard test/unit/*.c)))
 FUZZ      := $(sort $(wildcard test/fuzz/fuzz-*.c))
+SHIM      := $(sort $(wildcard test/netns/shim/*.c))
 BENCH     := test/bench/build.c
 SCRIPTS   := $(sort $(shell grep -lsE '^\#!.*[/ ](ba)?sh\b' .ci/run test/run test/*/* ))
-ALL_C     := $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ) $(BENCH)
+ALL_C     := $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ) $(SHIM) $(BENCH)
 
 PROGRAM       := $(BUILD)/kube-nft
 ARCHIVE       := $(BUILD)/libkube-nft.a

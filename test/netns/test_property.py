@@ -7,11 +7,12 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from rig import state
+from rig.agent import wait_until
 from rig.lone import ADDRESSES, LoneNode, lone_node
 from rig.stranger import Stranger
 from rig.universe import Universe
@@ -23,6 +24,7 @@ TROUBLE = (
     "commit failed|sync failed|can't be compared|foreign change|set aside|chains are left"
     r"|manifest refused(?!.* is defined by )|not rendered"
 )
+EXIT_FAILED = 1
 
 
 class World:
@@ -34,15 +36,32 @@ class World:
         self.rng = random.Random(seed + 1)
         self.universe = Universe(seed, node.manifests)
         self.kills = 0
-        node.start()
+        self.begin()
 
-    def maybe_kill(self) -> None:
+    def begin(self) -> None:
+        """Start the agent; don't wait."""
+        self.agent.start()
+        self.begun_at = len(self.agent.log())
+
+    def maybe_kill(self, statuses: Sequence[int] = (-signal.SIGKILL,)) -> None:
         """Now and then, end the agent wherever it is, and start the next."""
         if self.rng.random() < 0.2:
             time.sleep(self.rng.random() * 0.05)
-            assert self.agent.stop(signal.SIGKILL) == -signal.SIGKILL
-            self.agent.start()
+            assert self.agent.stop(signal.SIGKILL) in statuses, self.agent.log()
+            self.begin()
             self.kills += 1
+
+    def supervise(self) -> None:
+        """Have the agent run, though a start that somebody disturbed may have failed."""
+
+        def started() -> bool:
+            return not self.agent.running or 'msg="following"' in self.agent.log()[self.begun_at :]
+
+        wait_until("a start to come to its end", started)
+        while not self.agent.running:
+            assert self.agent.process and self.agent.process.returncode == EXIT_FAILED
+            self.begin()
+            wait_until("a start to come to its end", started)
 
     def check_no_trouble(self) -> None:
         """All went by differences alone."""
@@ -74,7 +93,7 @@ def check_rendered(node: LoneNode) -> None:
         text = node.agent.render()
         space.run("nft", "-f", "-", stdin=text[: text.index("table ip6 ")])
         rendered = state.read(space)
-    wanted = {k: v for k, v in state.read(node.space).items() if k.split()[0] == "ip"}
+    wanted = state.of_family(state.read(node.space), "ip")
     assert rendered == wanted, state.differences(rendered, wanted)
 
 
@@ -129,8 +148,9 @@ def test_killed_agents_beside_a_stranger_come_to_the_whole(world: World) -> None
         world.universe.batch()
         if world.rng.random() < 0.5:
             stranger.meddle()
-        world.maybe_kill()
+        world.maybe_kill((-signal.SIGKILL, EXIT_FAILED))
         if n % 60 == 0:
+            world.supervise()
             world.node.check()
     assert world.kills > 10
     assert stranger.done > 25

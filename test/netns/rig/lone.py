@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import objects, state
 from .agent import Agent
+from .faults import Faults
 from .netns import Namespace, unique_prefix
 from .universe import RANGES
 
@@ -25,9 +26,9 @@ class LoneNode:
         self,
         cleanup: contextlib.ExitStack,
         flags: Sequence[str] = (),
-        wrapper: Sequence[str] = (),
+        *,
+        faulty: bool = False,
     ) -> None:
-        self.cleanup = cleanup
         self.directory = Path(tempfile.mkdtemp(prefix="kube-nft-"))
         cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.manifests = self.directory / "manifests"
@@ -36,7 +37,8 @@ class LoneNode:
         self.addresses = set(ADDRESSES[:2])
         self.marks = 0
         self.space = self.namespace(cleanup)
-        self.agent = self._agent(self.space, cleanup, wrapper)
+        self.faults = Faults(cleanup, self.directory)
+        self.agent = self._agent(self.space, cleanup, self.faults.wrapper if faulty else ())
 
     def namespace(self, cleanup: contextlib.ExitStack) -> Namespace:
         """A namespace with the addresses that this node has now."""
@@ -81,12 +83,12 @@ class LoneNode:
         self.marks += 1
         # Without it the agent might be as wanted before it has even seen the last change.
         self.apply("marker", objects.service("marker", MARKER_IPS, [objects.port(self.marks)]))
-        state.wait_equal(self.space, self.whole(), context=self.agent.command)
+        state.wait_equal(self.agent, self.whole())
         assert self.agent.running
 
 
 @contextlib.contextmanager
-def lone_node(flags: Sequence[str] = (), wrapper: Sequence[str] = ()) -> Iterator[LoneNode]:
-    """A node for one test."""
+def lone_node(flags: Sequence[str] = (), *, faulty: bool = False) -> Iterator[LoneNode]:
+    """A node for one test; its agent obeys `faults` if it is @faulty."""
     with contextlib.ExitStack() as cleanup:
-        yield LoneNode(cleanup, flags, wrapper)
+        yield LoneNode(cleanup, flags, faulty=faulty)

@@ -7,9 +7,9 @@ import re
 import socket
 import struct
 
-from .agent import wait_until
+from .agent import Agent, wait_until
 from .netns import Namespace
-from .ruleset import own_tables
+from .ruleset import TABLES, without_counts
 
 # A table's content: the lines of each set and chain. Elements are sorted, rules are not.
 State = dict[str, tuple[str, ...]]
@@ -55,14 +55,20 @@ def read(space: Namespace) -> State:
     """The tables at one moment. A listing that a commit disturbed may be of two."""
     while True:
         before = generation(space)
-        state = parse(own_tables(space))
+        listings = (space.run("nft", "list", "table", t, "kube-nft", check=False) for t in TABLES)
+        state = parse(without_counts("".join(listings)))
         if generation(space) == before:
             return state
 
 
-def elements(state: State) -> State:
-    """Only the sets and maps. Chains without use stay for a while."""
-    return {name: lines for name, lines in state.items() if " chain " not in name}
+def lasting(state: State) -> State:
+    """Without the dispatch chains, which stay for a while when nobody uses them any more."""
+    return {n: lines for n, lines in state.items() if not re.search(r" chain \S+-\d+$", n)}
+
+
+def of_family(state: State, family: str) -> State:
+    """One of the two tables."""
+    return {name: lines for name, lines in state.items() if name.split()[0] == family}
 
 
 def differences(found: State, wanted: State) -> str:
@@ -74,15 +80,18 @@ def differences(found: State, wanted: State) -> str:
     return "\n".join(difflib.unified_diff(flat(wanted), flat(found), "wanted", "found", n=0))
 
 
-def wait_equal(space: Namespace, wanted: State, *, hang_s: float = 20.0, context: str = "") -> None:
-    """Wait until the tables of @space are @wanted; AssertionError with the difference if never."""
+def wait_equal(agent: Agent, wanted: State, *, hang_s: float = 20.0) -> None:
+    """Wait until the tables of @agent are @wanted; AssertionError with the difference if never."""
+    assert wanted
     found: list[State] = [{}]
 
     def equal() -> bool:
-        found[0] = read(space)
+        found[0] = read(agent.space)
         return found[0] == wanted
 
     try:
         wait_until("the tables to be as wanted", equal, hang_s=hang_s)
     except TimeoutError:
-        raise AssertionError(f"{differences(found[0], wanted)}\n{context}") from None
+        what = differences(found[0], wanted)
+        story = f"{agent.command}\nrunning: {agent.running}\n{agent.log()[-4000:]}"
+        raise AssertionError(f"{what}\n{story}") from None

@@ -1,0 +1,278 @@
+"""Netlink that fails: the kernel's tables and the agent come together again."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from rig import state
+from rig.faults import Fault
+from rig.lone import LoneNode, lone_node
+from rig.web import Changes, populate, web
+
+ERRORS = [errno.ENOENT, errno.EEXIST, errno.EBUSY, errno.EINVAL, errno.EOVERFLOW, errno.ENOSPC]
+READ_BACK = "commit failed, reading the tables back"
+SET_ASIDE = 'msg="object set aside'
+BAD_IPS = {4: "10.96.66.66", 6: "fd96::6666"}
+
+
+@pytest.fixture
+def node() -> Iterator[LoneNode]:
+    """A node whose agent runs and obeys `node.faults`."""
+    with lone_node(faulty=True) as made:
+        populate(made)
+        made.start()
+        yield made
+
+
+@pytest.fixture
+def changes(node: LoneNode) -> Changes:
+    return Changes(node)
+
+
+# N3 ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=errno.errorcode.get)
+def test_N3_refused_commit_is_read_back(node: LoneNode, changes: Changes, error: int) -> None:
+    # A commit, the search for what is at fault, and the same again while it compares.
+    for count in range(1, 6):
+        node.faults.arm(Fault.REFUSE, count=count, error=error)
+        changes.one()
+        node.faults.wait_hits(count)
+        node.check()
+        assert len(node.agent.logged(READ_BACK)) == count
+    assert not node.agent.logged(SET_ASIDE)
+
+
+def test_N3_refused_sweep_is_made_up_for(node: LoneNode) -> None:
+    node.apply("web-9", *web(9, 7))
+    node.check()
+    os.unlink(node.manifests / "web-9.yaml")
+    node.agent.wait_logged("added=0")
+    # The chains of seven endpoints go later.
+    node.faults.arm(Fault.REFUSE, error=errno.EBUSY)
+    node.faults.wait_hits()
+    node.check()
+    assert node.agent.logged("unused chains are left")
+    assert not node.agent.logged(READ_BACK)
+
+
+# N4 ----------------------------------------------------------------------------------------------
+
+
+def test_N4_killed_right_behind_a_commit(node: LoneNode, changes: Changes) -> None:
+    for _ in range(3):
+        old = state.lasting(state.read(node.space))
+        node.faults.arm(Fault.KILL)
+        changes.one()
+        assert node.agent.process and node.agent.process.wait(20) == -signal.SIGKILL
+        found = state.lasting(state.read(node.space))
+        node.faults.disarm()
+        assert found != old
+        assert found == state.lasting(node.whole())
+        node.start()
+        node.check()
+
+
+# N5 ----------------------------------------------------------------------------------------------
+
+
+def test_N5_overflow_of_notifications_is_an_unknown_change(node: LoneNode) -> None:
+    node.faults.arm(Fault.LOSE_EVENTS)
+    wanted = state.read(node.space)
+    node.space.run("nft", "flush", "map", "ip", "kube-nft", "services")
+    node.faults.wait_hits()
+    state.wait_equal(node.agent, wanted)
+    assert not node.agent.logged("level=error")
+
+
+def drops(node: LoneNode) -> int:
+    """What the agent's sockets have lost in this namespace."""
+    rows = [line.split() for line in node.space.run("cat", "/proc/net/netlink").splitlines()[1:]]
+    return sum(int(row[8]) for row in rows if row[1] == "12")
+
+
+def test_N5_a_flood_by_others_does_not_hide_a_change(node: LoneNode) -> None:
+    wanted = state.read(node.space)
+    numbers = ", ".join(str(n) for n in range(20000))
+    fill = f"add element ip other numbers {{ {numbers} }}"
+    node.space.run("nft", "add table ip other; add set ip other numbers { type mark; }")
+    node.agent.signal(signal.SIGSTOP)
+    # Until its queue is full, so that what comes then is lost.
+    while drops(node) == 0:
+        node.space.run("nft", "-f", "-", stdin=f"{fill}\nflush set ip other numbers\n")
+    node.space.run("nft", "flush", "map", "ip", "kube-nft", "services")
+    node.agent.signal(signal.SIGCONT)
+    state.wait_equal(node.agent, wanted)
+
+
+# N7 ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [errno.EINTR, errno.EAGAIN], ids=errno.errorcode.get)
+def test_N7_send_is_tried_again(node: LoneNode, changes: Changes, error: int) -> None:
+    node.faults.arm(Fault.SEND, count=3, error=error)
+    changes.one()
+    node.faults.wait_hits(3)
+    node.check()
+    assert not node.agent.logged(READ_BACK)
+
+
+def test_N7_receive_is_tried_again(node: LoneNode, changes: Changes) -> None:
+    # The first answer is a commit's, those behind SIGHUP are parts of dumps.
+    node.faults.arm(Fault.RECEIVE, error=errno.EINTR)
+    changes.one()
+    node.faults.wait_hits()
+    node.check()
+    for skip in range(40):
+        node.faults.arm(Fault.RECEIVE, skip=skip, error=errno.EINTR)
+        compared = len(node.agent.logged("tables are as wanted"))
+        node.agent.signal(signal.SIGHUP)
+        node.agent.wait_logged("tables are as wanted", compared + 1)
+        assert node.faults.hits == 1
+    assert not node.agent.logged("level=(warn|error)")
+
+
+def test_N7_overflow_of_answers_is_an_unknown_outcome(node: LoneNode, changes: Changes) -> None:
+    node.faults.arm(Fault.RECEIVE, error=errno.ENOBUFS)
+    changes.one()
+    node.agent.wait_logged("tables are as wanted")
+    node.check()
+    assert node.agent.logged("what became of it is unknown")
+
+
+@pytest.mark.parametrize("error", [errno.EMSGSIZE, errno.ENOBUFS], ids=errno.errorcode.get)
+def test_N7_batch_that_was_not_taken_is_made_up_for(
+    node: LoneNode, changes: Changes, error: int
+) -> None:
+    for count in range(1, 6):
+        node.faults.arm(Fault.SEND, count=count, error=error)
+        changes.one()
+        node.faults.wait_hits(count)
+        node.check()
+    assert not node.agent.logged(SET_ASIDE)
+
+
+# N8 ----------------------------------------------------------------------------------------------
+
+
+def test_N8_lost_reply_is_looked_up_not_sent_again(node: LoneNode, changes: Changes) -> None:
+    node.faults.arm(Fault.LOSE_REPLY)
+    changes.one()
+    node.agent.wait_logged("tables are as wanted")
+    node.check()
+    assert node.agent.logged("no answer, what became of it is unknown")
+    assert not node.agent.logged("foreign change repaired")
+
+
+def test_N8_lost_request_is_sent_again(node: LoneNode, changes: Changes) -> None:
+    node.faults.arm(Fault.LOSE_REQUEST)
+    changes.one()
+    node.agent.wait_logged("elements differ")
+    node.check()
+    assert node.agent.logged("no answer, what became of it is unknown")
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.LOSE_REQUEST])
+def test_N8_answers_stay_away_for_a_while(node: LoneNode, changes: Changes, fault: Fault) -> None:
+    node.faults.arm(fault, count=4)
+    changes.one()
+    node.faults.wait_hits(1 if fault == Fault.LOSE_REPLY else 4)
+    node.check()
+    assert not node.agent.logged(SET_ASIDE)
+
+
+@pytest.mark.parametrize("fault", [Fault.LOSE_REPLY, Fault.LOSE_REQUEST])
+def test_N8_reply_lost_while_tables_are_replaced(node: LoneNode, fault: Fault) -> None:
+    node.faults.arm(fault)
+    node.space.run("nft", "flush", "ruleset")
+    node.faults.wait_hits()
+    node.check()
+
+
+# O8 ----------------------------------------------------------------------------------------------
+
+
+def without(wanted: state.State, name: str) -> state.State:
+    """As if this Service had no elements. Its endpoints and chains are also others'."""
+    mark = f'comment "default/{name}"'
+    return {k: tuple(line for line in v if mark not in line) for k, v in wanted.items()}
+
+
+def check_others(node: LoneNode, *bad: str) -> None:
+    """All but the Services that were set aside are programmed."""
+    wanted = node.whole()
+    for name in bad:
+        assert without(wanted, name) != wanted
+        wanted = without(wanted, name)
+    state.wait_equal(node.agent, wanted)
+
+
+def refuse(node: LoneNode, family: int) -> None:
+    """Have the kernel refuse what adds elements of the Service "bad"."""
+    node.faults.arm(Fault.SPOIL, count=2**31, address=BAD_IPS[family])
+
+
+def test_O8_refused_object_costs_nobody_else(node: LoneNode, changes: Changes, family: int) -> None:
+    refuse(node, family)
+    bad = web(0, 2, ips=list(BAD_IPS.values()), name="bad")
+    node.apply("mixed", *web(30, 2), *bad, *web(31, 3))
+    changes.one()
+    node.agent.wait_logged(SET_ASIDE + '.* object="service default/bad"')
+    check_others(node, "bad")
+
+    # What comes later is a difference again.
+    read_back = len(node.agent.logged(READ_BACK))
+    changes.one()
+    check_others(node, "bad")
+    assert len(node.agent.logged(READ_BACK)) == read_back
+    assert len(node.agent.logged(SET_ASIDE)) == 1
+
+
+def test_O8_is_tried_again_when_it_changes(node: LoneNode, family: int) -> None:
+    refuse(node, family)
+    ips = list(BAD_IPS.values())
+    for n in range(1, 3):
+        node.apply("bad", *web(0, n, ips=ips, name="bad"))
+        node.agent.wait_logged(SET_ASIDE, n)
+        check_others(node, "bad")
+    node.faults.disarm()
+    node.apply("bad", *web(0, 3, ips=ips, name="bad"))
+    node.check()
+    assert len(node.agent.logged(SET_ASIDE)) == 2
+
+
+def test_O8_removed_and_made_again(node: LoneNode) -> None:
+    refuse(node, 4)
+    node.apply("bad", *web(0, 2, ips=list(BAD_IPS.values()), name="bad"))
+    node.agent.wait_logged(SET_ASIDE)
+    os.unlink(node.manifests / "bad.yaml")
+    node.check()
+    node.faults.disarm()
+    node.apply("bad", *web(0, 2, ips=list(BAD_IPS.values()), name="bad"))
+    node.check()
+
+
+def test_O8_at_the_start(family: int) -> None:
+    with lone_node(faulty=True) as node:
+        populate(node)
+        node.apply("bad", *web(0, 2, ips=list(BAD_IPS.values()), name="bad"))
+        refuse(node, family)
+        node.start()
+        check_others(node, "bad")
+        assert node.agent.logged(SET_ASIDE + '.* object="service default/bad"')
+
+
+def test_O8_several_at_once(node: LoneNode) -> None:
+    # Neighbours: all keys that begin with these three bytes are refused.
+    node.faults.arm(Fault.SPOIL, count=2**31, address="10.96.77.0", prefix=3)
+    names = [f"bad-{n}" for n in range(5)]
+    bad = [o for n, name in enumerate(names) for o in web(0, 2, ips=[f"10.96.77.{n}"], name=name)]
+    node.apply("mixed", *web(30, 2), *bad, *web(31, 2))
+    node.agent.wait_logged(SET_ASIDE, len(names))
+    check_others(node, *names)

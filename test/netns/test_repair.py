@@ -211,7 +211,7 @@ def test_N4_killed_while_it_commits_leaves_old_or_new(own_cluster: Cluster) -> N
     manifest = own_cluster.manifests / "big.yaml"
     old, new = texts
     manifest.write_text(texts[old], encoding="utf-8")
-    for _ in range(20):
+    for _ in range(12):
         agent.start()
         own_cluster.settle(agent)
         assert big_state(own_cluster) == (4000, {old})

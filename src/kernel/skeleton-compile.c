@@ -85,7 +85,6 @@ int skeleton_compile(struct netlink *nl, uint8_t family, struct skeleton **ret, 
 		return error_wrap(err, r, "compile the ruleset's skeleton (%s)",
 				  family == AF_INET ? "IPv4" : "IPv6");
 
-	s->compiled = true;
 	*ret = TAKE_PTR(s);
 	return 0;
 }

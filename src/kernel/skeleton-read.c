@@ -47,6 +47,7 @@ static int table_read(const struct nlmsghdr *nlh, void *userdata)
 	if (!t)
 		return -ENOMEM;
 	if (nftnl_table_nlmsg_parse(nlh, t) == 0) {
+		rd->s->dormant = nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_DORMANT;
 		udata = nftnl_table_get_data(t, NFTNL_TABLE_USERDATA, &len);
 		if (udata)
 			nftnl_udata_parse(udata, len, comment_record, rd->s);

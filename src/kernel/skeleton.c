@@ -193,6 +193,8 @@ bool skeleton_matches(struct skeleton *s, struct skeleton *found,
 	struct dispatch d;
 
 	*ret_difference = s->difference;
+	if (found->dormant)
+		return differs(s, "flags of", "the table");
 	if (!sets_match(s, found) || !chains_match(s, found))
 		return false;
 	for (size_t i = 0; i < found->n_chains; i++) {

@@ -15,7 +15,7 @@ struct nftnl_set;
 
 struct skeleton {
 	uint8_t family;
-	bool dormant;  /* packets pass the table by */
+	bool dormant; /* packets pass the table by */
 	char comment[TABLE_COMMENT_BYTES];
 	struct nftnl_set *sets[SKELETON_MAX_SETS];
 	size_t n_sets;

@@ -17,26 +17,36 @@
 
 #define PURGE_ATTEMPTS 5
 
-static int attr_append(const struct nlattr *attr, void *userdata)
-{
-	struct buf *b = userdata;
+struct bindings {
+	uint8_t family;
+	struct buf *out;
+};
 
-	buf_append(b, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
-	return buf_error(b);
+/* A map of another release, or somebody's own of that name, may hold what ours does not take. */
+static int binding_append(const struct nlattr *attr, void *userdata)
+{
+	struct bindings *b = userdata;
+	struct element e;
+
+	if (element_get(attr, SET_AFFINITY, b->family, NULL, &e) == ELEMENT_READ &&
+	    element_get_target(attr, b->family, &e))
+		buf_append(b->out, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
+	return buf_error(b->out);
 }
 
 int affinity_read(struct netlink *nl, uint8_t family, const char *table, struct buf *ret,
 		  struct error *err)
 {
+	struct bindings b = { .family = family, .out = ret };
 	struct error ignored = { 0 };
-	int r = dump_attrs(nl, family, table, set_name(SET_AFFINITY), attr_append, ret, &ignored);
+	int r = dump_attrs(nl, family, table, set_name(SET_AFFINITY), binding_append, &b, &ignored);
 
 	if (r == -ENOENT)
 		return 0;
 	return r < 0 ? error_set(err, r, "read map affinity: %s", ignored.message) : 0;
 }
 
-/* What a transaction took away, in one order: frontends that have no affinity any more (no target) and
+/* What a transaction took away, in one order: frontends all of whose bindings go (no target) and
  * targets that their frontend has no more. */
 struct purge {
 	uint8_t family;
@@ -96,14 +106,30 @@ static bool row_stays(const struct transaction *tx, size_t i)
 	return false;
 }
 
+/* Clients outside had any endpoint of the frontend, and are to have this node's from now on. */
+static bool becomes_local(const struct transaction *tx, size_t i)
+{
+	const struct change *c = &tx->changes[i];
+
+	return c->add && c->element.set == SET_LOCAL_SERVICES &&
+	       (i == 0 || element_cmp(&c[-1].element, &c->element) != 0);
+}
+
+static bool row_goes(const struct transaction *tx, size_t i)
+{
+	const struct change *c = &tx->changes[i];
+
+	return !c->add &&
+	       (c->element.set == SET_AFFINITY_SERVICES || set_layout(c->element.set)->slot) &&
+	       !row_stays(tx, i);
+}
+
 static int purge_collect(struct purge *p, const struct transaction *tx)
 {
 	for (size_t i = 0; i < tx->n_changes; i++) {
 		const struct element *e = &tx->changes[i].element;
 
-		if (tx->changes[i].add || e->family != p->family ||
-		    (e->set != SET_AFFINITY_SERVICES && !set_layout(e->set)->slot) ||
-		    row_stays(tx, i))
+		if (e->family != p->family || (!row_goes(tx, i) && !becomes_local(tx, i)))
 			continue;
 		if (ARRAY_RESERVE(p->gone, p->n_gone, p->cap_gone) < 0)
 			return -ENOMEM;

@@ -11,13 +11,14 @@ struct error;
 struct netlink;
 struct transaction;
 
-/* Append the elements of table @table as they are, to be sent again by batch_raw_elements(). A table
- * without the map has none. */
+/* Append the elements of table @table as they are, to be sent again by batch_raw_elements(); those of
+ * a form that is not ours are left out. A table without the map has none. */
 int affinity_read(struct netlink *nl, uint8_t family, const char *table, struct buf *ret,
 		  struct error *err);
 
-/* Delete the bindings to what @tx (settled) took away: frontends without affinity, and endpoints that
- * their frontend has no more. Does nothing when @tx took nothing of the kind. */
+/* Delete the bindings to what @tx (settled) took away: frontends without affinity, frontends whose
+ * policy became Local, and endpoints that their frontend has no more. Does nothing when @tx took
+ * nothing of the kind. */
 int affinity_purge(struct netlink *nl, uint8_t family, const char *table,
 		   const struct transaction *tx, struct error *err);
 

@@ -244,7 +244,7 @@ static bool target_get(const struct nlattr *data, struct element *e)
 	reader_take(&r, e->other, addr_bytes(e->family));
 	reader_take(&r, &port, sizeof(port));
 	e->target_port = ntohs(port);
-	return !r.short_of;
+	return !r.short_of && r.left == 0;
 }
 
 static int comment_get(const struct nlattr *udata, struct arena *arena, struct element *e)

@@ -209,6 +209,19 @@ static bool key_get(const struct nlattr *attr, struct element *e)
 	return !r.short_of && r.left == 0;
 }
 
+static bool u32_get(const struct nlattr *attr, uint32_t *ret)
+{
+	if (!attr || mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+		return false;
+	*ret = ntohl(mnl_attr_get_u32(attr));
+	return true;
+}
+
+static bool is_text(const struct nlattr *attr)
+{
+	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0;
+}
+
 static bool verdict_get(const struct nlattr *data, struct element *e)
 {
 	struct attrs in = { 0 }, v = { 0 };
@@ -220,14 +233,13 @@ static bool verdict_get(const struct nlattr *data, struct element *e)
 	if (!in.at[NFTA_DATA_VERDICT])
 		return false;
 	mnl_attr_parse_nested(in.at[NFTA_DATA_VERDICT], attrs_note, &v);
-	if (!v.at[NFTA_VERDICT_CODE])
+	if (!u32_get(v.at[NFTA_VERDICT_CODE], &code))
 		return false;
-	code = ntohl(mnl_attr_get_u32(v.at[NFTA_VERDICT_CODE]));
 	if (code == NF_DROP)
 		e->verdict = VERDICT_DROP;
 	else if (code == NF_ACCEPT)
 		e->verdict = VERDICT_ACCEPT;
-	else if (code == (uint32_t)NFT_GOTO && v.at[NFTA_VERDICT_CHAIN])
+	else if (code == (uint32_t)NFT_GOTO && is_text(v.at[NFTA_VERDICT_CHAIN]))
 		e->verdict = (uint8_t)verdict_by_chain_name(
 			mnl_attr_get_str(v.at[NFTA_VERDICT_CHAIN]), &e->number);
 	return true; /* a verdict of somebody else stays VERDICT_NONE, which equals none of ours */
@@ -267,11 +279,9 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 	uint32_t flags = 0;
 
 	mnl_attr_parse_nested(attr, attrs_note, &in);
-	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e))
-		return ELEMENT_READ_OTHER;
-	if (in.at[NFTA_SET_ELEM_FLAGS])
-		flags = ntohl(mnl_attr_get_u32(in.at[NFTA_SET_ELEM_FLAGS]));
-	if ((layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
+	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e) ||
+	    (in.at[NFTA_SET_ELEM_FLAGS] && !u32_get(in.at[NFTA_SET_ELEM_FLAGS], &flags)) ||
+	    (layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
 	    (layout->target && !layout->client && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))
 		return ELEMENT_READ_OTHER;
 	if (arena && in.at[NFTA_SET_ELEM_USERDATA] &&

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
-from rig.agent import Agent
+from rig.agent import PROGRAM, REPOSITORY, Agent
 from rig.client import kernel_has_sctp
 from rig.cluster import Cluster
 from rig.netns import sweep
@@ -77,3 +81,27 @@ def own_agent(own_cluster: Cluster) -> Agent:
     made.start()
     own_cluster.settle(made)
     return made
+
+
+@pytest.fixture(scope="session")
+def upgraded() -> str:
+    """An agent of the next version, so to speak: built with a template that is not the same."""
+    build = Path(PROGRAM).parent / "upgraded"
+    build.mkdir(exist_ok=True)
+    template = build / "table.nft"
+    text = (REPOSITORY / "nft-templates" / "table.nft").read_text(encoding="utf-8")
+    changed = text.replace("\tchain refuse {\n", "\tchain refuse {\n\t\tcounter\n")
+    assert changed != text
+    if not template.exists() or template.read_text(encoding="utf-8") != changed:
+        template.write_text(changed, encoding="utf-8")
+        shutil.rmtree(build / "src", ignore_errors=True)
+    defines = f"-DTEMPLATE_FILE='\"{template}\"'"
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
+    program = build / "kube-nft"
+    subprocess.run(
+        ["make", "-j2", f"BUILD={build}", f"CPPFLAGS={defines}", str(program)],
+        cwd=REPOSITORY,
+        env=environment,
+        check=True,
+    )
+    return str(program)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -128,17 +129,49 @@ def test_external_local_remembers_among_local_endpoints(
     assert len(pods_met(cluster.pods["shell"], *made.at("node-port", family))) == 1
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_O15_it_survives_a_restart(own_cluster: Cluster, own_agent: Agent, how: int) -> None:
+@pytest.fixture
+def remembered(own_cluster: Cluster, own_agent: Agent) -> Callable[[], list[str]]:
+    """Tells whom clients everywhere are sent to; they have been there before."""
     made = sticky(own_cluster, own_agent, "sticky")
     places = [
         (own_cluster.place(client), *made.at("cluster-ip", family))
         for client in ("pod", "node", "outside")
         for family in (4, 6)
     ]
-    before = [ask(*place).pod for place in places]
+    return lambda: [ask(*place).pod for place in places]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_O15_it_survives_a_restart(
+    own_cluster: Cluster, own_agent: Agent, remembered: Callable[[], list[str]], how: int
+) -> None:
+    before = remembered()
     own_agent.stop(how)
     own_agent.start()
     own_cluster.settle(own_agent)
     for _ in range(5):
-        assert [ask(*place).pod for place in places] == before
+        assert remembered() == before
+
+
+def test_N14_it_survives_an_upgrade(
+    own_cluster: Cluster, own_agent: Agent, remembered: Callable[[], list[str]], upgraded: str
+) -> None:
+    before = remembered()
+    own_agent.stop()
+    new = own_cluster.agent(name="upgraded", program=upgraded)
+    new.start()
+    own_cluster.settle(new)
+    assert new.logged("has another skeleton")
+    for _ in range(5):
+        assert remembered() == before
+
+
+def test_N2_it_survives_a_repair(
+    own_cluster: Cluster, own_agent: Agent, remembered: Callable[[], list[str]]
+) -> None:
+    before = remembered()
+    for table in ("ip", "ip6"):
+        own_cluster.node1.run("nft", "add", "chain", table, "kube-nft", "visitor")
+    own_agent.wait_logged("foreign change repaired")
+    for _ in range(5):
+        assert remembered() == before

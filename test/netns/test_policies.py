@@ -68,6 +68,20 @@ def test_external_local_source_of_insiders(local: Frontends, kind: str, family: 
     assert {ask(node, *at).client for _ in range(20)} <= node.seen_as(family)
 
 
+@pytest.mark.parametrize("kind", ["external-ip", "load-balancer-ip"])
+def test_external_local_node_that_has_the_address_is_masqueraded(
+    cluster: Cluster, agent: Agent, kind: str, family: int
+) -> None:
+    # Its own address is then what the node would connect from, and nobody could answer it.
+    made = everywhere(
+        cluster, f"bound-{kind}-{family}", "web-1", "web-3", externalTrafficPolicy="Local"
+    )
+    node, at = cluster.node1, made.at(kind, family)
+    node.ip(f"address add {at[0]}/{'32' if family == 4 else '128 nodad'} dev lo")
+    cluster.settle(agent)
+    assert {ask(node, *at).client for _ in range(20)} <= node.seen_as(family)
+
+
 def test_external_local_leaves_the_cluster_ip_alone(local: Frontends, client: str, family: int) -> None:
     place = local.cluster.place(client)
     assert set(pods_met(place, *local.at("cluster-ip", family), n=120)) == PODS

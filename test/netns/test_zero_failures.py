@@ -4,17 +4,13 @@ throughout, from a pod, the node and outside, in both families."""
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from rig import objects
-from rig.agent import PROGRAM, REPOSITORY, Agent
+from rig.agent import Agent
 from rig.cluster import Cluster, cluster_ip
 from rig.frontends import Frontends, everywhere
 from rig.probe import Probe, Probes, probing
@@ -117,30 +113,6 @@ def test_zero_failures_when_an_agent_is_replaced_while_it_commits(
             own_agent.stop(signal.SIGKILL)
             own_agent.start()
         web.cluster.settle(own_agent)
-
-
-@pytest.fixture(scope="session")
-def upgraded() -> str:
-    """An agent of the next version, so to speak: built with a template that is not the same."""
-    build = Path(PROGRAM).parent / "upgraded"
-    build.mkdir(exist_ok=True)
-    template = build / "table.nft"
-    text = (REPOSITORY / "nft-templates" / "table.nft").read_text(encoding="utf-8")
-    changed = text.replace("\tchain refuse {\n", "\tchain refuse {\n\t\tcounter\n")
-    assert changed != text
-    if not template.exists() or template.read_text(encoding="utf-8") != changed:
-        template.write_text(changed, encoding="utf-8")
-        shutil.rmtree(build / "src", ignore_errors=True)
-    defines = f"-DTEMPLATE_FILE='\"{template}\"'"
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS")}
-    program = build / "kube-nft"
-    subprocess.run(
-        ["make", "-j2", f"BUILD={build}", f"CPPFLAGS={defines}", str(program)],
-        cwd=REPOSITORY,
-        env=environment,
-        check=True,
-    )
-    return str(program)
 
 
 def test_zero_failures_during_upgrade_and_downgrade(

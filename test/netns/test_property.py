@@ -126,6 +126,7 @@ def test_killed_agents_come_to_the_whole(world: World) -> None:
         if n % 100 == 0:
             world.node.check()
     assert world.kills > 20
+    world.check_no_trouble()
     tables = world.node.space.run("nft", "list", "tables").splitlines()
     assert tables == ["table ip kube-nft", "table ip6 kube-nft"]
 

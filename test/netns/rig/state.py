@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 import socket
@@ -87,11 +88,11 @@ def wait_equal(agent: Agent, wanted: State, *, hang_s: float = 20.0) -> None:
 
     def equal() -> bool:
         found[0] = read(agent.space)
-        return found[0] == wanted
+        return found[0] == wanted or not agent.running
 
-    try:
+    with contextlib.suppress(TimeoutError):
         wait_until("the tables to be as wanted", equal, hang_s=hang_s)
-    except TimeoutError:
+    if found[0] != wanted:
         what = differences(found[0], wanted)
         story = f"{agent.command}\nrunning: {agent.running}\n{agent.log()[-4000:]}"
-        raise AssertionError(f"{what}\n{story}") from None
+        raise AssertionError(f"{what}\n{story}")

@@ -40,8 +40,11 @@ class Stranger:
         name = self.rng.choice(names)
         return name.split()[-1], content[name]
 
-    def _delete_all(self, table: str, family: str, content: state.State) -> str:
-        return self.rng.choice(("flush ruleset", f"delete table {table}", f"flush table {table}"))
+    def _disable(self, table: str, family: str, content: state.State) -> str:
+        dormant = f"add table {table} {{ flags dormant; }}"
+        return self.rng.choice(
+            ("flush ruleset", f"delete table {table}", f"flush table {table}", dormant)
+        )
 
     def _delete_elements(self, table: str, family: str, content: state.State) -> str:
         name, lines = self._block(family, content, "set|map")
@@ -114,7 +117,7 @@ class Stranger:
 
 
 KINDS: list[Callable[[Stranger, str, str, state.State], str]] = [
-    Stranger._delete_all,
+    Stranger._disable,
     Stranger._delete_elements,
     Stranger._delete_elements,
     Stranger._add_elements,

@@ -95,10 +95,10 @@ static void test_lost_notifications_are_drained(struct kernel *k)
 				    sizeof(smallest)),
 			 0);
 	ip("link add one type veth");
-	for (char digit = '1'; digit <= '9'; digit++) {
+	for (int i = 1; i <= 9; i++) {
 		char command[] = "addr add 192.0.2.0/24 dev one";
 
-		command[strcspn(command, "/") - 1] = digit;
+		command[strcspn(command, "/") - 1] = (char)('0' + i);
 		ip(command);
 	}
 	assert_true(is_readable(l));

@@ -288,12 +288,12 @@ static const char *const foreign[] = {
 	"table inet a { ct helper ftp { type \"ftp\" protocol tcp; }; }",
 	"table inet a { ct timeout t { protocol tcp; policy = { established: 100s }; }; }",
 	"table inet a { synproxy s { mss 1460; wscale 7; timestamp sack-perm; }; }",
-	"table inet a { set s { type ipv4_addr . inet_service; flags interval; "
-	"elements = { 10.0.0.0/8 . 1-1024 }; }; }",
-	"table inet a { map m { type inet_service : verdict; flags timeout; "
-	"elements = { 22 timeout 1d : accept }; }; }",
-	"table inet a { set d { type ipv4_addr; flags dynamic, timeout; timeout 1d; "
-	"elements = { 192.0.2.1 expires 1h }; }; }",
+	("table inet a { set s { type ipv4_addr . inet_service; flags interval; "
+	 "elements = { 10.0.0.0/8 . 1-1024 }; }; }"),
+	("table inet a { map m { type inet_service : verdict; flags timeout; "
+	 "elements = { 22 timeout 1d : accept }; }; }"),
+	("table inet a { set d { type ipv4_addr; flags dynamic, timeout; timeout 1d; "
+	 "elements = { 192.0.2.1 expires 1h }; }; }"),
 	"table inet a { chain c { type filter hook input priority 10; tcp dport { 7, 9 } drop; }; }",
 	"table inet kube-nft { map services { type ipv4_addr : verdict; }; chain lb-1 { }; }",
 	"table ip kube-nft-staging2 { map services { type ipv4_addr : verdict; }; }",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -88,6 +89,13 @@ def upgraded() -> str:
     """An agent of the next version, so to speak: built with a template that is not the same."""
     build = Path(PROGRAM).parent / "upgraded"
     build.mkdir(exist_ok=True)
+    # Several files are run at a time, and two of them want it.
+    with open(build / "lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _build_upgraded(build)
+
+
+def _build_upgraded(build: Path) -> str:
     template = build / "table.nft"
     text = (REPOSITORY / "nft-templates" / "table.nft").read_text(encoding="utf-8")
     changed = text.replace("\tchain refuse {\n", "\tchain refuse {\n\t\tcounter\n")

@@ -1,0 +1,96 @@
+"""The first two packets of an SCTP association, sent and read raw.
+
+So SCTP can be followed through the rules on a kernel that has no SCTP sockets. Source: RFC 9260.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .client import DROP_S, family_of
+from .netns import Namespace
+
+INIT = 1
+INIT_ACK = 2
+TAG = 0x6B75626E
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What a raw socket has received."""
+
+    source: str
+    source_port: int
+    port: int
+    kind: int  # of its first chunk
+
+
+def _crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def _packet(source_port: int, port: int, tag: int, kind: int) -> bytes:
+    # Window, outbound and inbound streams, first TSN; an INIT ACK carries a state cookie besides.
+    body = struct.pack("!IIHHI", TAG, 65536, 1, 1, 1)
+    if kind == INIT_ACK:
+        body += struct.pack("!HHI", 7, 8, 0)
+    chunk = struct.pack("!BBH", kind, 0, 4 + len(body)) + body
+    crc = _crc32c(struct.pack("!HHII", source_port, port, tag, 0) + chunk)
+    return struct.pack("!HHI", source_port, port, tag) + struct.pack("<I", crc) + chunk
+
+
+class RawSocket:
+    """Receives all SCTP packets of a namespace."""
+
+    def __init__(self, space: Namespace, family: int) -> None:
+        self.family = family
+        self.sock = space.socket(family, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+
+    def send(self, address: str, port: int, source_port: int, tag: int, kind: int) -> None:
+        self.sock.sendto(_packet(source_port, port, tag, kind), (address, 0))
+
+    def receive(self) -> Packet:
+        data, peer = self.sock.recvfrom(4096)
+        if self.family == socket.AF_INET:
+            data = data[(data[0] & 15) * 4 :]  # IPv4 gives its header too
+        source_port, port = struct.unpack_from("!HH", data)
+        return Packet(peer[0], source_port, port, data[12])
+
+
+def pod_met(
+    space: Namespace, pods: Mapping[str, Namespace], address: str, port: int, source_port: int
+) -> tuple[str, int] | None:
+    """Send an INIT, have the pod that gets it answer, and receive the answer from where the INIT went.
+    The pod and its port; None when no pod got it, or no answer came back."""
+    family = family_of(address)
+    client = RawSocket(space, family)
+    servers = {RawSocket(pod, family): name for name, pod in pods.items()}
+    by_sock = {server.sock: server for server in servers}
+    with_all = [client.sock, *by_sock]
+    try:
+        client.send(address, port, source_port, 0, INIT)
+        met = None
+        while ready := select.select(with_all, [], [], DROP_S)[0]:
+            for sock in ready:
+                if sock is client.sock:
+                    answer = client.receive()
+                    if answer == Packet(address, port, source_port, INIT_ACK):
+                        return met
+                    continue
+                packet = by_sock[sock].receive()
+                if packet.kind == INIT:
+                    met = (servers[by_sock[sock]], packet.port)
+                    by_sock[sock].send(packet.source, packet.source_port, packet.port, TAG, INIT_ACK)
+        return None
+    finally:
+        for sock in with_all:
+            sock.close()

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <nftables/libnftables.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -82,7 +83,7 @@ static const struct {
 	const char *command; /* $ip: the family, $addr: of element_make()'s first elements */
 	enum tables_state state;
 	const char *why;
-} changes[] = {
+} meddlings[] = {
 	{ "delete element $ip kube-nft services { $addr . tcp . 1 }", TABLES_ADOPTED,
 	  "1 elements differ" },
 	{ "delete element $ip kube-nft no-endpoints { $addr . tcp . 1 }; "
@@ -151,13 +152,13 @@ static const char *command_of(const char *text, bool ipv6)
 static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
 {
 	fill(k);
-	for (size_t i = 0; i < 2 * ARRAY_SIZE(changes); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(meddlings); i++) {
 		bool ipv6 = i % 2;
 
-		nft(k, "%s", command_of(changes[i / 2].command, ipv6));
-		assert_reconciles(k, changes[i / 2].state);
-		assert_why(k, changes[i / 2].why);
-		if (changes[i / 2].state == TABLES_REPLACED)
+		nft(k, "%s", command_of(meddlings[i / 2].command, ipv6));
+		assert_reconciles(k, meddlings[i / 2].state);
+		assert_why(k, meddlings[i / 2].why);
+		if (meddlings[i / 2].state == TABLES_REPLACED)
 			assert_why(k, ipv6 ? "table ip6 kube-nft: " : "table ip kube-nft: ");
 		assert_kernel_has_what_is_wanted(k);
 		assert_reconciles(k, TABLES_EQUAL);
@@ -182,6 +183,19 @@ static void test_family_that_is_off_loses_its_table(struct kernel *k)
 	assert_reconciles(k, TABLES_REPLACED);
 	assert_string_equal(k->why, "table ip6 kube-nft: is there, though the family is off");
 	assert_string_equal(nft_list(k, "list tables"), "table ip kube-nft\n");
+	assert_reconciles(k, TABLES_EQUAL);
+}
+
+static void test_chains_that_are_missing_are_made(struct kernel *k)
+{
+	const struct element e = element_make(SET_SERVICES, AF_INET6, 1, 4);
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	kernel_want(k, &e, 1, NULL);
+	assert_reconciles(k, TABLES_ADOPTED);
+	assert_true(nft_try(k, "list chain ip6 kube-nft affinity-lb-3"));
+	assert_kernel_has_what_is_wanted(k);
 	assert_reconciles(k, TABLES_EQUAL);
 }
 
@@ -231,30 +245,29 @@ static void test_N14_another_skeleton_is_replaced(struct kernel *k)
 	}
 }
 
-/* A writer of another table, as fast as it can, until it is killed. */
-static pid_t start_writer(void)
+/* Another process in the same namespace, which does @write again and again until it is killed. */
+static pid_t start_writer(void (*write)(struct netlink *nl, struct nft_ctx *nft))
 {
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 		struct netlink *nl;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (netlink_open(&nl, NULL) < 0)
+		if (!nft || nft_ctx_buffer_error(nft) != 0 || netlink_open(&nl, NULL) < 0)
 			_exit(1);
-		for (;;) {
-			_cleanup_batch_ struct batch b = { 0 };
-
-			batch_begin(&b, "busy", 0);
-			batch_add_table(&b, AF_INET, NULL);
-			batch_delete_table(&b, AF_INET);
-			batch_end(&b);
-			if (batch_commit(&b, nl, NULL, NULL) < 0)
-				_exit(1);
-		}
+		for (;;)
+			write(nl, nft);
 	}
 	return pid;
+}
+
+static void stop_writer(pid_t writer)
+{
+	assert_int_equal(kill(writer, SIGKILL), 0);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
 }
 
 static void wait_for_writer(struct kernel *k, pid_t writer)
@@ -266,6 +279,20 @@ static void wait_for_writer(struct kernel *k, pid_t writer)
 		assert_int_equal(waitpid(writer, NULL, WNOHANG), 0);
 		assert_int_equal(netlink_generation(k->nl, &now, NULL), 0);
 	} while (now == before);
+}
+
+/* Another table comes and goes. */
+static void write_other_table(struct netlink *nl, struct nft_ctx *nft)
+{
+	_cleanup_batch_ struct batch b = { 0 };
+
+	(void)nft;
+	batch_begin(&b, "busy", 0);
+	batch_add_table(&b, AF_INET, NULL);
+	batch_delete_table(&b, AF_INET);
+	batch_end(&b);
+	if (batch_commit(&b, nl, NULL, NULL) < 0)
+		_exit(1);
 }
 
 static void test_N6_dumps_race_with_another_writer(struct kernel *k)
@@ -280,7 +307,7 @@ static void test_N6_dumps_race_with_another_writer(struct kernel *k)
 	pid_t writer;
 
 	fill(k);
-	writer = start_writer();
+	writer = start_writer(write_other_table);
 	wait_for_writer(k, writer);
 	for (unsigned i = 0; i < 60; i++) {
 		enum tables_state state;
@@ -297,10 +324,60 @@ static void test_N6_dumps_race_with_another_writer(struct kernel *k)
 		}
 		assert_kernel_has_what_is_wanted(k);
 	}
-	kill(writer, SIGKILL);
-	waitpid(writer, NULL, 0);
+	stop_writer(writer);
 	assert_true(found > 0);
 	assert_reconciles(k, TABLES_EQUAL);
+}
+
+static int commit_changes(struct netlink *nl, const struct change *changes, size_t n)
+{
+	_cleanup_batch_ struct batch b = { 0 };
+
+	batch_begin(&b, TABLE_NAME, 0);
+	batch_changes(&b, changes, n, false, 0);
+	batch_changes(&b, changes, n, true, 0);
+	batch_end(&b);
+	return batch_commit(&b, nl, NULL, NULL);
+}
+
+/* Of two elements, in the sets that are read first and last, one is there, now this one, now that one;
+ * when somebody has added the other, one goes. */
+static void write_our_table(struct netlink *nl, struct nft_ctx *nft)
+{
+	static struct change changes[2] = { { .add = true }, { .add = false } };
+
+	(void)nft;
+	changes[0].element = element_make(SET_SERVICES, AF_INET, 0, 5);
+	changes[1].element = element_make(SET_POD_CIDRS, AF_INET, 0, 0);
+	if (commit_changes(nl, changes, 2) < 0)
+		commit_changes(nl, &changes[changes[0].add], 1);
+	changes[0].add = !changes[0].add;
+	changes[1].add = !changes[1].add;
+}
+
+static void test_N6_halves_of_two_states_are_no_state(struct kernel *k)
+{
+	const struct element elements[] = { element_make(SET_SERVICES, AF_INET, 0, 5),
+					    element_make(SET_POD_CIDRS, AF_INET, 0, 0) };
+	enum tables_state state;
+	pid_t writer;
+
+	kernel_open(k, true, true);
+	kernel_want(k, elements, 2, NULL);
+	kernel_replace(k);
+	writer = start_writer(write_our_table);
+	for (unsigned i = 0; i < 100; i++) {
+		int r;
+
+		wait_for_writer(k, writer); /* what the last pass did is gone */
+		r = kernel_reconcile(k, &state);
+		assert_true(r == 0 || r == -EINTR || r == -ERESTART);
+		if (r == 0)
+			assert_int_equal(state, TABLES_ADOPTED);
+	}
+	stop_writer(writer);
+	assert_int_equal(kernel_reconcile(k, &state), 0);
+	assert_kernel_has_what_is_wanted(k);
 }
 
 /* A difference that was made of one generation is not committed in another. */
@@ -361,9 +438,11 @@ int main(void)
 		kernel_test(test_N2_change_of_a_stranger_is_found_and_repaired),
 		kernel_test(test_what_does_not_count_is_no_difference),
 		kernel_test(test_family_that_is_off_loses_its_table),
+		kernel_test(test_chains_that_are_missing_are_made),
 		kernel_test(test_unused_chains_that_are_found_can_be_swept),
 		kernel_test(test_N14_another_skeleton_is_replaced),
 		kernel_test(test_N6_dumps_race_with_another_writer),
+		kernel_test(test_N6_halves_of_two_states_are_no_state),
 		kernel_test(test_N6_difference_of_another_generation_is_refused),
 		kernel_test(test_H1_reconciling_without_memory),
 	};

@@ -55,6 +55,8 @@ static int on_reload(int signal, void *userdata)
 	log_info("reading the manifests again and comparing the tables");
 	if (manifests_rescan(a->node.manifests, &err) < 0)
 		log_error("manifests can't be read", log_text("error", err.message));
+	if (store_mark_services(a->node.store) < 0) /* also those that were set aside */
+		log_error("services can't be computed again", log_text("error", "out of memory"));
 	return sync_request_compare(&a->sync);
 }
 

@@ -10,6 +10,7 @@
 #include "kernel/tables.h"
 #include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
+#include "store/store.h"
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 30000
@@ -32,6 +33,13 @@ static void log_synced(const struct sync *s, const char *message, const char *wh
 		 log_number("elements", ruleset_count(s->node->ruleset)),
 		 log_number("added", c->added), log_number("deleted", c->deleted),
 		 log_number("bytes", c->bytes), log_number("us", monotonic_us() - started_us));
+}
+
+/* Whether the kernel's refusal is about what it was sent, and not about its own state. */
+static bool blames_object(int r)
+{
+	return r == -EEXIST || r == -EINVAL || r == -ENOENT || r == -EOPNOTSUPP || r == -ERANGE ||
+	       r == -E2BIG || r == -EOVERFLOW || r == -EMLINK;
 }
 
 /* Read the tables back, send what is missing. */
@@ -63,7 +71,7 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 		state = TABLES_REPLACED;
 		r = tables_replace(s->tables, &whole, c, err);
 	}
-	if (r < 0 && c->culprit) { /* it points into @whole */
+	if (r < 0 && c->culprit && blames_object(r)) { /* it points into @whole */
 		const char *owner = ruleset_owner(s->node->ruleset, c->culprit);
 
 		if (!owner)
@@ -77,12 +85,16 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 	return r;
 }
 
+/* Setting objects aside is for those that the kernel refuses while it takes the others. When it takes
+ * nothing in the end, it was not the objects' fault: all of them are computed again. */
 static int sync_compare_until_accepted(struct sync *s, struct commit *c, struct error *err)
 {
-	int r = -EAGAIN;
+	int r = -EAGAIN, i;
 
-	for (int i = 0; r == -EAGAIN && i < QUARANTINE_MAX; i++)
+	for (i = 0; r == -EAGAIN && i < QUARANTINE_MAX; i++)
 		r = sync_compare(s, c, err);
+	if (r < 0 && i > 1 && store_mark_services(s->node->store) < 0)
+		r = -ENOMEM;
 	return r;
 }
 
@@ -115,6 +127,8 @@ static int sync_once(struct sync *s, struct error *err)
 		r = sync_difference(s, &c, err);
 	if (r == 0 && !s->compare)
 		return 0;
+	if (r == -ENOTRECOVERABLE)
+		return r;
 	if (r < 0 && !s->compare) {
 		log_warn("commit failed, reading the tables back", log_text("error", err->message));
 		s->compare = true;
@@ -148,6 +162,11 @@ static int on_sync(void *userdata)
 
 	if (sync_now(s, &err) == 0)
 		return 0;
+	if (err.code ==
+	    -ENOTRECOVERABLE) { /* a new process compiles it anew and adopts the tables */
+		log_error("sync failed, giving up", log_text("error", err.message));
+		return -ENOTRECOVERABLE;
+	}
 	s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_FIRST_MS;
 	if (s->retry_ms > RETRY_MAX_MS)
 		s->retry_ms = RETRY_MAX_MS;

@@ -29,6 +29,13 @@ static uint8_t nfproto(uint8_t family)
 	return family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
 }
 
+/* The first error sticks. */
+static void batch_fail(struct batch *b, int error)
+{
+	if (b->error == 0)
+		b->error = error;
+}
+
 static void *batch_reserve(struct batch *b)
 {
 	return b->error < 0 ? NULL : buf_reserve(&b->buf, BATCH_MESSAGE_BYTES + 4096);
@@ -41,7 +48,7 @@ static struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint8_t fa
 	void *room = batch_reserve(b);
 
 	if (!room) {
-		b->error = -ENOMEM;
+		batch_fail(b, -ENOMEM);
 		return NULL;
 	}
 	return nftnl_nlmsg_build_hdr(room, type, nfproto(family), flags, b->sequence++);
@@ -59,7 +66,7 @@ static void batch_frame(struct batch *b, uint16_t type, uint32_t generation)
 	struct nfgenmsg *nfg;
 
 	if (!room) {
-		b->error = -ENOMEM;
+		batch_fail(b, -ENOMEM);
 		return;
 	}
 	nlh = mnl_nlmsg_put_header(room);
@@ -92,7 +99,7 @@ void batch_add_table(struct batch *b, uint8_t family, const char *comment)
 	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
 
 	if (!nlh || !udata) {
-		b->error = -ENOMEM;
+		batch_fail(b, -ENOMEM);
 	} else {
 		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
 		if (comment) {
@@ -125,7 +132,10 @@ void batch_add_set(struct batch *b, struct nftnl_set *set)
 
 	if (!nlh)
 		return;
-	nftnl_set_set_str(set, NFTNL_SET_TABLE, b->table);
+	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, b->table) < 0) {
+		batch_fail(b, -ENOMEM);
+		return;
+	}
 	nftnl_set_set_u32(set, NFTNL_SET_ID, b->sequence);
 	nftnl_set_nlmsg_build_payload(nlh, set);
 	batch_take(b, nlh);
@@ -138,7 +148,10 @@ void batch_add_chain(struct batch *b, uint8_t family, struct nftnl_chain *chain)
 
 	if (!nlh)
 		return;
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, b->table);
+	if (nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, b->table) < 0) {
+		batch_fail(b, -ENOMEM);
+		return;
+	}
 	nftnl_chain_nlmsg_build_payload(nlh, chain);
 	batch_take(b, nlh);
 }
@@ -181,7 +194,10 @@ void batch_add_rule(struct batch *b, struct nftnl_rule *rule)
 
 	if (!nlh)
 		return;
-	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, b->table);
+	if (nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, b->table) < 0) {
+		batch_fail(b, -ENOMEM);
+		return;
+	}
 	nftnl_rule_nlmsg_build_payload(nlh, rule);
 	batch_take(b, nlh);
 }
@@ -203,7 +219,7 @@ static struct nlmsghdr *elements_begin(struct batch *b, uint8_t family, const ch
 static void batch_note_part(struct batch *b, size_t first_change)
 {
 	if (ARRAY_RESERVE(b->parts, b->n_parts, b->cap_parts) < 0) {
-		b->error = -ENOMEM;
+		batch_fail(b, -ENOMEM);
 		return;
 	}
 	b->parts[b->n_parts++] = (struct batch_part){ b->sequence, first_change };
@@ -305,6 +321,8 @@ int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct
 	uint32_t ack, failed = 0;
 	int r;
 
+	if (b->error == -ENOTRECOVERABLE)
+		return error_set(err, b->error, "out of memory, the compiled ruleset is damaged");
 	if (b->error < 0 || buf_error(&b->buf) < 0)
 		return error_set(err, -ENOMEM, "nftables transaction: out of memory");
 	r = batch_number(b, nl, &ack);

@@ -104,8 +104,10 @@ static int difference(const struct dump *found, const struct transaction *whole,
 	size_t i = 0, j = 0;
 
 	while (i < found->n || j < whole->n_changes) {
-		const struct element *old = &found->elements[i], *new = &whole->changes[j].element;
-		int c = i == found->n ? 1 : j == whole->n_changes ? -1 : element_cmp(old, new);
+		const struct element *old = i < found->n ? &found->elements[i] : NULL;
+		const struct element *new = j < whole->n_changes ? &whole->changes[j].element :
+								   NULL;
+		int c = !old ? 1 : !new ? -1 : element_cmp(old, new);
 
 		if (c == 0 && element_same_value(old, new)) {
 			i++;

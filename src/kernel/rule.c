@@ -25,7 +25,7 @@ bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret)
 	return true;
 }
 
-static void jump_set_number(struct nftnl_expr *e, uint32_t number)
+static int jump_set_number(struct nftnl_expr *e, uint32_t number)
 {
 	const char *to = nftnl_expr_get_str(e, NFTNL_EXPR_IMM_CHAIN);
 	char name[CHAIN_NAME_MAX_BYTES];
@@ -33,10 +33,11 @@ static void jump_set_number(struct nftnl_expr *e, uint32_t number)
 	enum verdict v;
 
 	if (!to)
-		return;
+		return 0;
 	v = verdict_by_chain_name(to, &old);
-	if (v >= VERDICT_FIRST_DISPATCH)
-		nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, verdict_chain_name(v, number, name));
+	if (v < VERDICT_FIRST_DISPATCH)
+		return 0;
+	return nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, verdict_chain_name(v, number, name));
 }
 
 static int expr_set_number(struct nftnl_expr *e, void *userdata)
@@ -48,19 +49,22 @@ static int expr_set_number(struct nftnl_expr *e, void *userdata)
 	    nftnl_expr_get_u32(e, NFTNL_EXPR_NG_TYPE) == NFT_NG_RANDOM)
 		nftnl_expr_set_u32(e, NFTNL_EXPR_NG_MODULUS, d->number);
 	else if (strcmp(name, "immediate") == 0)
-		jump_set_number(e, d->number);
+		return jump_set_number(e, d->number);
 	else if (strcmp(name, "dynset") == 0)
 		nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, (uint64_t)d->number * 1000);
 	return 0;
 }
 
-void rule_set_number(struct nftnl_rule *rule, const struct dispatch *d)
+int rule_set_number(struct nftnl_rule *rule, const struct dispatch *d)
 {
 	struct dispatch copy = *d;
 	char name[CHAIN_NAME_MAX_BYTES];
 
-	nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, verdict_chain_name(d->verdict, d->number, name));
-	nftnl_expr_foreach(rule, expr_set_number, &copy);
+	if (nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN,
+			       verdict_chain_name(d->verdict, d->number, name)) < 0 ||
+	    nftnl_expr_foreach(rule, expr_set_number, &copy) < 0)
+		return -ENOTRECOVERABLE;
+	return 0;
 }
 
 static int counter_reset(struct nftnl_expr *e, void *userdata)
@@ -81,7 +85,8 @@ int rule_fingerprint(struct nftnl_rule *rule, struct buf *ret)
 	nftnl_expr_foreach(rule, counter_reset, NULL);
 	nftnl_rule_unset(rule, NFTNL_RULE_HANDLE);
 	nftnl_rule_unset(rule, NFTNL_RULE_POSITION);
-	nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, "");
+	if (nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, "") < 0)
+		return -ENOMEM;
 
 	buf_reset(ret);
 	room = buf_reserve(ret, BATCH_MESSAGE_BYTES);

@@ -16,6 +16,7 @@ struct nftnl_set;
 struct skeleton {
 	uint8_t family;
 	bool dormant; /* packets pass the table by */
+	bool damaged; /* memory ran out while a pattern was given its number: it is lost */
 	char comment[TABLE_COMMENT_BYTES];
 	struct nftnl_set *sets[SKELETON_MAX_SETS];
 	size_t n_sets;
@@ -30,8 +31,9 @@ struct skeleton {
 bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret);
 
 /* Make the numbers in @rule, a rule of a pattern, those of dispatch chain @d: numgen's modulus, the
- * chain it goes on to, the timeout it learns with. And the chain that it stands in. */
-void rule_set_number(struct nftnl_rule *rule, const struct dispatch *d);
+ * chain it goes on to, the timeout it learns with. And the chain that it stands in. -ENOTRECOVERABLE when
+ * memory is short: libnftnl has dropped the old name then, and the pattern is lost. */
+int rule_set_number(struct nftnl_rule *rule, const struct dispatch *d);
 /* What the rule does, as bytes: equal rules give equal bytes whatever their counters count. */
 int rule_fingerprint(struct nftnl_rule *rule, struct buf *ret);
 

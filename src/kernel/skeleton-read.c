@@ -22,6 +22,8 @@ struct reading {
 	const char *table;
 };
 
+/* libnftnl tells a message that it can't take apart from one that memory was short for by nothing; what
+ * the kernel sends it can take. So each failure means that a part is missing, and the reading is void. */
 static bool is_table(const char *name, const struct reading *rd)
 {
 	return name && strcmp(name, rd->table) == 0;
@@ -60,13 +62,14 @@ static int set_read(const struct nlmsghdr *nlh, void *userdata)
 {
 	struct reading *rd = userdata;
 	struct nftnl_set *set = nftnl_set_alloc();
+	int r;
 
 	if (!set)
 		return -ENOMEM;
-	if (nftnl_set_nlmsg_parse(nlh, set) < 0 ||
-	    !is_table(nftnl_set_get_str(set, NFTNL_SET_TABLE), rd)) {
+	r = nftnl_set_nlmsg_parse(nlh, set) < 0 ? -ENOMEM : 0;
+	if (r < 0 || !is_table(nftnl_set_get_str(set, NFTNL_SET_TABLE), rd)) {
 		nftnl_set_free(set);
-		return 0;
+		return r;
 	}
 	if (rd->s->n_sets == SKELETON_MAX_SETS) {
 		nftnl_set_free(set);
@@ -82,16 +85,17 @@ static int chain_read(const struct nlmsghdr *nlh, void *userdata)
 	struct reading *rd = userdata;
 	struct skeleton *s = rd->s;
 	struct nftnl_chain *chain;
+	int r;
 
 	if (ARRAY_RESERVE(s->chains, s->n_chains, s->cap_chains) < 0)
 		return -ENOMEM;
 	chain = nftnl_chain_alloc();
 	if (!chain)
 		return -ENOMEM;
-	if (nftnl_chain_nlmsg_parse(nlh, chain) < 0 ||
-	    !is_table(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE), rd)) {
+	r = nftnl_chain_nlmsg_parse(nlh, chain) < 0 ? -ENOMEM : 0;
+	if (r < 0 || !is_table(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE), rd)) {
 		nftnl_chain_free(chain);
-		return 0;
+		return r;
 	}
 	nftnl_chain_unset(chain, NFTNL_CHAIN_HANDLE);
 	nftnl_chain_unset(chain, NFTNL_CHAIN_FLAGS);
@@ -105,16 +109,17 @@ static int rule_read(const struct nlmsghdr *nlh, void *userdata)
 	struct reading *rd = userdata;
 	struct skeleton *s = rd->s;
 	struct nftnl_rule *rule;
+	int r;
 
 	if (ARRAY_RESERVE(s->rules, s->n_rules, s->cap_rules) < 0)
 		return -ENOMEM;
 	rule = nftnl_rule_alloc();
 	if (!rule)
 		return -ENOMEM;
-	if (nftnl_rule_nlmsg_parse(nlh, rule) < 0 ||
-	    !is_table(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), rd)) {
+	r = nftnl_rule_nlmsg_parse(nlh, rule) < 0 ? -ENOMEM : 0;
+	if (r < 0 || !is_table(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), rd)) {
 		nftnl_rule_free(rule);
-		return 0;
+		return r;
 	}
 	nftnl_rule_unset(rule, NFTNL_RULE_HANDLE);
 	nftnl_rule_unset(rule, NFTNL_RULE_POSITION);

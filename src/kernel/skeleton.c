@@ -36,7 +36,9 @@ static const char *chain_name(const struct nftnl_chain *c)
 
 static const char *rule_chain(const struct nftnl_rule *r)
 {
-	return nftnl_rule_get_str(r, NFTNL_RULE_CHAIN);
+	const char *name = nftnl_rule_get_str(r, NFTNL_RULE_CHAIN);
+
+	return name ? name : ""; /* of a damaged rule */
 }
 
 void skeleton_put(struct skeleton *s, struct batch *b)
@@ -70,9 +72,13 @@ void skeleton_put_dispatch(struct skeleton *s, const struct dispatch *d, struct 
 	for (size_t i = 0; i < s->n_rules; i++) {
 		if (!rule_is_pattern(s->rules[i], d))
 			continue;
-		rule_set_number(s->rules[i], d);
+		s->damaged = s->damaged || rule_set_number(s->rules[i], d) < 0;
+		if (s->damaged)
+			break;
 		batch_add_rule(b, s->rules[i]);
 	}
+	if (s->damaged && b->error == 0)
+		b->error = -ENOTRECOVERABLE;
 }
 
 static bool differs(struct skeleton *s, const char *what, const char *name)
@@ -161,12 +167,14 @@ static size_t rule_next(const struct skeleton *s, size_t i, const char *name,
 }
 
 static bool rule_matches(struct nftnl_rule *want, struct nftnl_rule *found,
-			 const struct dispatch *pattern)
+			 const struct dispatch *pattern, bool *damaged)
 {
 	_cleanup_buf_ struct buf a = { 0 }, b = { 0 };
 
-	if (pattern)
-		rule_set_number(want, pattern);
+	if (pattern && rule_set_number(want, pattern) < 0) {
+		*damaged = true;
+		return false;
+	}
 	if (rule_fingerprint(want, &a) < 0 || rule_fingerprint(found, &b) < 0)
 		return false; /* short of memory: a needless repair does no harm */
 	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
@@ -178,7 +186,7 @@ static bool chain_rules_match(struct skeleton *s, struct skeleton *found, const 
 	size_t i = rule_next(s, 0, name, pattern), j = rule_next(found, 0, name, NULL);
 
 	while (i < s->n_rules && j < found->n_rules) {
-		if (!rule_matches(s->rules[i], found->rules[j], pattern))
+		if (!rule_matches(s->rules[i], found->rules[j], pattern, &s->damaged))
 			return false;
 		i = rule_next(s, i + 1, name, pattern);
 		j = rule_next(found, j + 1, name, NULL);
@@ -193,6 +201,8 @@ bool skeleton_matches(struct skeleton *s, struct skeleton *found,
 	struct dispatch d;
 
 	*ret_difference = s->difference;
+	if (s->damaged)
+		return differs(s, "memory of", "the table");
 	if (found->dormant)
 		return differs(s, "flags of", "the table");
 	if (!sets_match(s, found) || !chains_match(s, found))

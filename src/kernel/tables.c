@@ -13,6 +13,8 @@
 #include "kernel/tables-internal.h"
 #include "ruleset/template.h"
 
+#define COMPILE_ATTEMPTS 10
+
 static const uint8_t families[N_FAMILIES] = { AF_INET, AF_INET6 };
 
 struct tables *tables_close(struct tables *t)
@@ -27,6 +29,16 @@ struct tables *tables_close(struct tables *t)
 	return NULL;
 }
 
+/* Another writer may disturb the reading, or flush the ruleset under our hands. */
+static int compile(struct netlink *nl, uint8_t family, struct skeleton **ret, struct error *err)
+{
+	int r = -EINTR;
+
+	for (int i = 0; i < COMPILE_ATTEMPTS && (r == -EINTR || r == -ENOENT); i++)
+		r = skeleton_compile(nl, family, ret, err);
+	return r;
+}
+
 int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err)
 {
 	_cleanup_(tables_closep) struct tables *t = calloc(1, sizeof(*t));
@@ -38,7 +50,7 @@ int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err)
 	r = netlink_open(&t->nl, err);
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
 		if (on[f])
-			r = skeleton_compile(t->nl, families[f], &t->skeletons[f], err);
+			r = compile(t->nl, families[f], &t->skeletons[f], err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(t);
@@ -152,7 +164,7 @@ static void put_difference_slowly(struct tables *t, const struct transaction *tx
 /* Whether the kernel looked at the transaction and said no. */
 static bool is_refusal(int r)
 {
-	return r != -EIO && r != -ENOMEM && r != -ERESTART && r != -EPERM;
+	return r != -EIO && r != -ENOMEM && r != -ERESTART && r != -EPERM && r != -ENOTRECOVERABLE;
 }
 
 static int purge_affinity(struct tables *t, const struct transaction *tx, struct error *err)

@@ -101,6 +101,44 @@ def test_H1_memory_stays_short_during_a_sync(node: LoneNode) -> None:
     node.check()
 
 
+def test_H1_allocation_fails_during_the_start(node: LoneNode) -> None:
+    old = state.lasting(state.read(node.space))
+    node.agent.stop(signal.SIGKILL)
+    node.apply("web-1", *web(1, 7))
+    new = state.lasting(node.whole())
+    node.faults.arm(Fault.MEMORY, skip=NEVER)
+    node.start()
+    total = node.faults.seen
+    failed = 0
+    for skip in (*range(10), *random.sample(range(total), 20), *range(total - 200, total, 20)):
+        old, new = new, old
+        node.agent.stop(signal.SIGKILL)
+        node.apply("web-1", *web(1, 7 if "10.244.1.8" in str(new) else 1))
+        node.faults.arm(Fault.MEMORY, skip=skip)
+        failed += not started(node)
+        assert state.lasting(state.read(node.space)) in (old, new)
+        if not node.agent.running:
+            node.faults.disarm()
+            node.start()
+        wait_until("the new", lambda: state.lasting(state.read(node.space)) == new)
+    assert failed > 5
+    node.check()
+
+
+def started(node: LoneNode) -> bool:
+    """Start the agent and wait until it either runs or has ended by itself."""
+    begun = len(node.agent.log())
+    node.agent.start()
+    agent = node.agent
+
+    def decided() -> bool:
+        return not agent.running or 'msg="following"' in agent.log()[begun:]
+
+    wait_until("the start to come to its end", decided)
+    assert agent.running or (agent.process and agent.process.returncode > 0), agent.log()
+    return agent.running
+
+
 def many(number: int) -> list[objects.Object]:
     """Enough Services to take some memory."""
     return [

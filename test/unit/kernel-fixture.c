@@ -83,6 +83,9 @@ void kernel_open(struct kernel *k, bool ipv4, bool ipv6)
 }
 
 static bool nft_run_format(struct kernel *k, const char *format, va_list args)
+	__attribute__((format(printf, 2, 0)));
+
+static bool nft_run_format(struct kernel *k, const char *format, va_list args)
 {
 	char *text;
 	bool done;

@@ -33,7 +33,9 @@ def pytest_configure() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if "SCTP" not in PROTOCOLS:
-        terminalreporter.write_line("note: this kernel has no SCTP sockets; only test_sctp.py, which does without, tests SCTP")
+        terminalreporter.write_line(
+            "note: no SCTP sockets in this kernel; only test_sctp.py, which does without, tests it"
+        )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -18,7 +18,9 @@ from rig.frontends import Frontends, everywhere
 PODS = ["web-1", "web-2", "web-3", "web-4"]
 
 
-def sticky(cluster: Cluster, agent: Agent, name: str, timeout_s: int = 600, **spec: str) -> Frontends:
+def sticky(
+    cluster: Cluster, agent: Agent, name: str, timeout_s: int = 600, **spec: str
+) -> Frontends:
     """A Service of all pods that remembers its clients."""
     made = everywhere(cluster, name, *PODS, protocols=PROTOCOLS, affinity_s=timeout_s, **spec)
     cluster.settle(agent)

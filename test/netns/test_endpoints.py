@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from rig import frontends, objects
@@ -117,7 +115,9 @@ def test_type_can_change(cluster: Cluster, agent: Agent, family: int) -> None:
         assert outcome(*at) == expected
 
 
-@pytest.mark.parametrize("label", ["service.kubernetes.io/headless", "service.kubernetes.io/service-proxy-name"])
+@pytest.mark.parametrize(
+    "label", ["service.kubernetes.io/headless", "service.kubernetes.io/service-proxy-name"]
+)
 def test_a_label_hands_it_to_another_proxy(cluster: Cluster, agent: Agent, label: str) -> None:
     ips = cluster_ip(cluster.new_number())
     made = objects.service("labelled", ips.values())
@@ -153,11 +153,11 @@ def test_files_are_followed_however_they_are_written(cluster: Cluster, agent: Ag
     cluster.settle(agent)
     assert ask(*at).pod == "web-1"
 
-    os.rename(path, cluster.manifests / "renamed.yml")
+    path.rename(cluster.manifests / "renamed.yml")
     cluster.settle(agent)
     assert ask(*at).pod == "web-1"
 
-    os.unlink(cluster.manifests / "renamed.yml")
+    (cluster.manifests / "renamed.yml").unlink()
     cluster.settle(agent)
     assert f"{ips[4]} . tcp" not in own_tables(cluster.node1)
 

@@ -1,4 +1,4 @@
-"""What an administrator sees and saves: nft's listing, `kube-nft render`, and hostile names in them."""
+"""What an administrator sees and saves: nft's listing, `kube-nft render`, hostile names in them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOSTILE = [
     "",
     "../../etc/passwd",
     "%s%n%x",
-    "x comment \"y\" : goto refuse",
+    'x comment "y" : goto refuse',
 ]
 
 
@@ -50,13 +50,13 @@ def empty_space() -> Iterator[Namespace]:
         yield Namespace(unique_prefix() + "empty", cleanup)
 
 
-def apply_everything(cluster: Cluster, agent: Agent, **spec: int) -> None:
+def apply_everything(cluster: Cluster, agent: Agent, affinity_s: int = 0) -> None:
     """Services that fill every set and map."""
     everywhere(cluster, "empty", protocols=["TCP", "UDP", "SCTP"])
     everywhere(cluster, "web", *PODS, protocols=["TCP", "UDP", "SCTP"])
-    everywhere(cluster, "local", *PODS, externalTrafficPolicy="Local", **spec)
+    everywhere(cluster, "local", *PODS, externalTrafficPolicy="Local", affinity_s=affinity_s)
     everywhere(cluster, "remote", "web-3", externalTrafficPolicy="Local")
-    everywhere(cluster, "internal", "web-3", internalTrafficPolicy="Local", **spec)
+    everywhere(cluster, "internal", "web-3", internalTrafficPolicy="Local", affinity_s=affinity_s)
     cluster.settle(agent)
 
 
@@ -95,7 +95,9 @@ def test_render_is_what_the_agent_commits(
     )
 
 
-def test_render_with_affinity(own_cluster: Cluster, own_agent: Agent, empty_space: Namespace) -> None:
+def test_render_with_affinity(
+    own_cluster: Cluster, own_agent: Agent, empty_space: Namespace
+) -> None:
     apply_everything(own_cluster, own_agent, affinity_s=600)
     ipv4, ipv6 = own_agent.render().split("table ip6 ")
     rendered = f"{ipv4}table ip6 {UNREADABLE_IPV6.sub(EMPTIED, ipv6)}"
@@ -112,7 +114,9 @@ def test_render_with_affinity(own_cluster: Cluster, own_agent: Agent, empty_spac
     )
 
 
-def test_render_does_not_depend_on_the_order_of_files(own_cluster: Cluster, own_agent: Agent) -> None:
+def test_render_does_not_depend_on_the_order_of_files(
+    own_cluster: Cluster, own_agent: Agent
+) -> None:
     apply_everything(own_cluster, own_agent)
     before = own_agent.render()
     for number, path in enumerate(sorted(own_cluster.manifests.glob("*.yaml"), reverse=True)):
@@ -171,7 +175,9 @@ def test_S1_S2_hostile_names_stay_text(
         assert ask(own_cluster.client, *web.at("cluster-ip", family)).pod in PODS
 
 
-def test_S1_render_of_hostile_names_loads(own_cluster: Cluster, own_agent: Agent, empty_space: Namespace) -> None:
+def test_S1_render_of_hostile_names_loads(
+    own_cluster: Cluster, own_agent: Agent, empty_space: Namespace
+) -> None:
     empty_space.run("nft", 'add table inet canary { comment "alive"; }')
     hostile_manifests(own_cluster)
     empty_space.run("nft", "-f", "-", stdin=own_agent.render())

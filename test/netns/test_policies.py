@@ -82,7 +82,9 @@ def test_external_local_node_that_has_the_address_is_masqueraded(
     assert {ask(node, *at).client for _ in range(20)} <= node.seen_as(family)
 
 
-def test_external_local_leaves_the_cluster_ip_alone(local: Frontends, client: str, family: int) -> None:
+def test_external_local_leaves_the_cluster_ip_alone(
+    local: Frontends, client: str, family: int
+) -> None:
     place = local.cluster.place(client)
     assert set(pods_met(place, *local.at("cluster-ip", family), n=120)) == PODS
 

@@ -20,7 +20,9 @@ from rig.ruleset import own_tables
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_H5_stops_cleanly_and_leaves_the_tables(own_cluster: Cluster, own_agent: Agent, how: int) -> None:
+def test_H5_stops_cleanly_and_leaves_the_tables(
+    own_cluster: Cluster, own_agent: Agent, how: int
+) -> None:
     web = everywhere(own_cluster, "web", "web-1", "web-3")
     own_cluster.settle(own_agent)
     before = own_tables(own_cluster.node1)
@@ -87,7 +89,9 @@ def test_H5_goes_on_when_nobody_reads_its_log(own_cluster: Cluster) -> None:
     assert ask(own_cluster.client, *web.at("cluster-ip", 4)).pod == "web-1"
 
 
-def test_H6_second_agent_refuses_and_names_the_first(own_cluster: Cluster, own_agent: Agent) -> None:
+def test_H6_second_agent_refuses_and_names_the_first(
+    own_cluster: Cluster, own_agent: Agent
+) -> None:
     assert own_agent.process is not None
     before = own_tables(own_cluster.node1)
     second = own_cluster.agent(name="second")
@@ -99,7 +103,9 @@ def test_H6_second_agent_refuses_and_names_the_first(own_cluster: Cluster, own_a
     own_cluster.settle(own_agent)
 
 
-def test_H6_next_agent_takes_over_when_the_first_ends(own_cluster: Cluster, own_agent: Agent) -> None:
+def test_H6_next_agent_takes_over_when_the_first_ends(
+    own_cluster: Cluster, own_agent: Agent
+) -> None:
     second = own_cluster.agent(name="second")
     second.start()
     own_agent.stop(signal.SIGTERM)

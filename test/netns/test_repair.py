@@ -1,4 +1,4 @@
-"""Strangers who change, delete or surround the agent's tables, and an agent killed while it commits."""
+"""Strangers who change, delete or surround the tables, and an agent killed while it commits."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ table inet firewall { limit l { rate 400/minute ; } ; }
 table inet firewall { ct helper ftp { type "ftp" protocol tcp ; } ; }
 table inet firewall { ct timeout brief { protocol tcp ; policy = { established: 100s } ; } ; }
 table inet firewall { synproxy s { mss 1460 ; wscale 7 ; timestamp sack-perm ; } ; }
-table inet firewall { secmark m { "system_u:object_r:ssh_server_packet_t:s0" ; } ; }
-table inet firewall { flowtable f { hook ingress priority 0 ; devices = { eth0 } ; } ; }
-table inet firewall { set nets { type ipv4_addr . inet_service ; flags interval ; elements = { 10.0.0.0/8 . 1-1024 } ; } ; }
-table inet firewall { map verdicts { type inet_service : verdict ; flags timeout ; elements = { 22 timeout 1d : accept } ; } ; }
-table inet firewall { chain input { type filter hook input priority 10 ; tcp dport 7 drop ; } ; }
+table inet firewall { secmark m { "system_u:object_r:x_t:s0" ; } ; }
+table inet firewall { flowtable f { hook ingress priority 0 ; } ; }
+table inet firewall { set nets { type ipv4_addr ; flags interval ; elements = { 10.0.0.0/8 } ; } ; }
+table inet firewall { map m { type mark : verdict ; elements = { 22 timeout 1d : drop } ; } ; }
+table inet firewall { chain input { type filter hook input priority 9 ; tcp dport 7 drop ; } ; }
 table inet kube-nft { chain mine { counter comment "our name in another family" ; } ; }
-table ip kube-nft-other { map services { type ipv4_addr : verdict ; } ; chain prerouting { accept ; } ; }
+table ip kube-nft-other { map services { type ipv4_addr : verdict ; } ; chain c { accept ; } ; }
 table arp kube-nft { chain input { type filter hook input priority 0 ; } ; }
-table bridge kube-nft { chain forward { type filter hook forward priority 0 ; ether type arp accept ; } ; }
+table bridge kube-nft { chain forward { type filter hook forward priority 0 ; } ; }
 table netdev kube-nft { chain ingress { type filter hook ingress device eth0 priority 0 ; } ; }
 """.strip().splitlines()
 
@@ -54,7 +54,9 @@ def web(own_cluster: Cluster, own_agent: Agent) -> Frontends:
 def foreign(cluster: Cluster) -> str:
     """All that is not the agent's, with handles: what is made anew gets others."""
     space = cluster.node1
-    tables = [line.removeprefix("table ") for line in space.run("nft", "list", "tables").splitlines()]
+    tables = [
+        line.removeprefix("table ") for line in space.run("nft", "list", "tables").splitlines()
+    ]
     others = [t.split() for t in tables if t not in ("ip kube-nft", "ip6 kube-nft")]
     return without_counts("".join(space.run("nft", "-a", "list", "table", *t) for t in others))
 
@@ -134,7 +136,9 @@ CHANGES = [
 
 
 @pytest.mark.parametrize("command", CHANGES)
-def test_N2_foreign_change_is_repaired(web: Frontends, own_agent: Agent, family: int, command: str) -> None:
+def test_N2_foreign_change_is_repaired(
+    web: Frontends, own_agent: Agent, family: int, command: str
+) -> None:
     node = web.cluster.node1
     before = own_tables(node)
     words = {
@@ -279,7 +283,9 @@ def test_N11_foreign_tables_stay_untouched(own_cluster: Cluster) -> None:
     assert foreign(own_cluster) == others
 
 
-def test_N11_foreign_tables_that_change_do_not_wake_the_agent(web: Frontends, own_agent: Agent) -> None:
+def test_N11_foreign_tables_that_change_do_not_wake_the_agent(
+    web: Frontends, own_agent: Agent
+) -> None:
     add_foreign(web.cluster)
     lines = len(own_agent.log().splitlines())
     for n in range(50):

@@ -64,9 +64,14 @@ def test_hairpin_is_masqueraded(
     assert answer.client in cluster.node1.seen_as(family)
 
 
-def test_ports_are_joined_by_name_not_by_number(cluster: Cluster, agent: Agent, family: int) -> None:
+def test_ports_are_joined_by_name_not_by_number(
+    cluster: Cluster, agent: Agent, family: int
+) -> None:
     ips = cluster_ip(cluster.new_number())
-    ports = [objects.port(80, target=8080, name="http"), objects.port(8080, target=8081, name="admin")]
+    ports = [
+        objects.port(80, target=8080, name="http"),
+        objects.port(8080, target=8081, name="admin"),
+    ]
     cluster.deploy(objects.service("two-ports", ips.values(), ports), "web-1", "web-3")
     cluster.settle(agent)
     shell = cluster.pods["shell"]
@@ -116,7 +121,9 @@ def test_refusal_needs_no_second_try(cluster: Cluster, agent: Agent, family: int
     for n, client in enumerate(("pod", "node", "outside"), 1):
         assert outcomes(empty.attempts([client], ["cluster-ip"], ["TCP"])) == {"refused"}
         address, port = empty.at("cluster-ip", family)
-        assert element_packets(cluster.node1, family, "no-endpoints", f"{address} . tcp . {port}") == n
+        assert (
+            element_packets(cluster.node1, family, "no-endpoints", f"{address} . tcp . {port}") == n
+        )
 
 
 def test_masquerade_all_hides_pods_too(own_cluster: Cluster, family: int) -> None:

@@ -53,7 +53,7 @@ def without_failures(web: Frontends) -> Iterator[Probes]:
 
 
 def apply_others(cluster: Cluster, generation: int) -> None:
-    """Write manifests of other Services, whose endpoints all differ from generation to generation."""
+    """Write manifests of other Services, whose endpoints differ from generation to generation."""
     pods = [cluster.pods[name] for name in PODS]
     for n in range(OTHERS):
         made = []
@@ -129,7 +129,11 @@ def test_zero_failures_during_upgrade_and_downgrade(
             cluster.settle(starting)
             starting.wait_until(
                 "the other skeleton",
-                lambda: ("counter" in cluster.node1.run(*refuse)) == (starting is new),
+                lambda new_one=starting is new: (
+                    ("counter" in cluster.node1.run(*refuse)) == new_one
+                ),
             )
-            assert (own_tables(cluster.node1).splitlines()[1] == skeleton) == (starting is own_agent)
+            assert (own_tables(cluster.node1).splitlines()[1] == skeleton) == (
+                starting is own_agent
+            )
             probes.wait_connections(20)

@@ -73,7 +73,7 @@ def connected(
 def greet(sock: socket.socket, protocol: str = "TCP") -> Answer:
     """Who is at the other end of a connection just made."""
     if protocol == "UDP":
-        # A host tells its own programs that it filters their packet; what comes back is what counts.
+        # A host tells its own programs that it filters their packet. What comes back counts.
         with contextlib.suppress(PermissionError):
             sock.send(b"who\n")
     text = sock.recv(4096).decode()

@@ -11,7 +11,6 @@ address, so that its node routes everything it sends, and br_netfilter is not ne
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from . import objects
-from .agent import Agent
+from .agent import PROGRAM, Agent
 from .netns import Namespace, unique_prefix
 from .objects import Object
 
@@ -202,7 +201,9 @@ class Cluster:
             for other in (*self.nodes, self.client):
                 if other is not node:
                     other.ip(*routes)
-        outside = zip((*SERVICE_RANGES, *EXTERNAL_RANGES, *LOAD_BALANCER_RANGES), (4, 6) * 3)
+        outside = zip(
+            (*SERVICE_RANGES, *EXTERNAL_RANGES, *LOAD_BALANCER_RANGES), (4, 6) * 3, strict=True
+        )
         self.client.ip(*(f"route add {r} via {self.node1.ips[family]}" for r, family in outside))
 
     def add_pods(self, node: Node, *names: str) -> None:
@@ -212,10 +213,17 @@ class Cluster:
         for name in names:
             self.pods[name].wait_ready()
 
-    def agent(self, *, flags: Sequence[str] = FLAGS, name: str = "agent", **options: object) -> Agent:
+    def agent(
+        self,
+        *,
+        flags: Sequence[str] = FLAGS,
+        name: str = "agent",
+        program: str = PROGRAM,
+        wrapper: Sequence[str] = (),
+    ) -> Agent:
         """An agent for node1, not started yet; it is ended with the cluster at the latest."""
         log = self.directory / f"{name}.log"
-        made = Agent(self.node1, self.manifests, log, flags, **options)
+        made = Agent(self.node1, self.manifests, log, flags, program=program, wrapper=wrapper)
         self.cleanup.callback(lambda: made.process and made.stop(9))
         return made
 
@@ -249,7 +257,7 @@ class Cluster:
 
     def remove(self, name: str) -> None:
         """Remove a manifest."""
-        os.unlink(self.manifests / f"{name}.yaml")
+        (self.manifests / f"{name}.yaml").unlink()
 
     def settle(self, agent: Agent) -> None:
         """Wait until what was applied so far is committed. The agent reads the changes of its
@@ -260,7 +268,9 @@ class Cluster:
 
         def marked(family: int) -> bool:
             table = "ip" if family == 4 else "ip6"
-            listing = self.node1.run("nft", "list", "map", table, "kube-nft", "no-endpoints", check=False)
+            listing = self.node1.run(
+                "nft", "list", "map", table, "kube-nft", "no-endpoints", check=False
+            )
             return f"{MARKER_IPS[family]} . tcp . {self._marks} " in listing
 
         agent.wait_until("the last change to be committed", lambda: marked(4) and marked(6))

@@ -25,7 +25,7 @@ class Frontends:
 
     @property
     def name(self) -> str:
-        return self.object["metadata"]["name"]
+        return str(self.object["metadata"]["name"])
 
     def at(self, kind: str, family: int) -> tuple[str, int]:
         """Address and port of a frontend."""
@@ -56,10 +56,7 @@ def everywhere(
     made = objects.service(
         name,
         cluster_ip(number).values(),
-        [
-            objects.port(80, protocol=p, name=p.lower(), node_port=30000 + number)
-            for p in protocols
-        ],
+        [objects.port(80, protocol=p, name=p.lower(), node_port=30000 + number) for p in protocols],
         load_balancer_ips=list(load_balancer_ip(number).values()),
         type="LoadBalancer",
         externalIPs=list(external_ip(number).values()),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +77,9 @@ def endpoint(address: str, node: str = "", **conditions: bool) -> Object:
     return made
 
 
-def slice_of(svc: Object, endpoints: Iterable[Object], *, suffix: str = "1", family: int = 4) -> Object:
+def slice_of(
+    svc: Object, endpoints: Iterable[Object], *, suffix: str = "1", family: int = 4
+) -> Object:
     """An EndpointSlice of @svc with the Service's ports, resolved."""
     metadata = svc["metadata"]
     ports = [
@@ -144,4 +145,4 @@ def write_manifest(directory: Path, name: str, *objects: Object) -> None:
     """Put the objects into the file @name of @directory, in one step for whoever reads it."""
     hidden = directory / f".{name}.new"
     hidden.write_text(to_yaml(*objects), encoding="utf-8")
-    os.replace(hidden, directory / f"{name}.yaml")
+    hidden.replace(directory / f"{name}.yaml")

@@ -53,7 +53,15 @@ class Probe:
         self, space: Namespace, address: str, port: int, *, rate: int = 200, established: int = 4
     ) -> None:
         self.place = f"{space.name.split('-', 3)[-1]} to {address}:{port}"
-        argv = [sys.executable, "-IS", str(PROGRAM), address, str(port), str(rate), str(established)]
+        argv = [
+            sys.executable,
+            "-IS",
+            str(PROGRAM),
+            address,
+            str(port),
+            str(rate),
+            str(established),
+        ]
         self.process = space.spawn(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -23,7 +23,7 @@ def ruleset(space: Namespace) -> str:
 
 
 def _in_order(table: str) -> str:
-    """A table with its sets, maps and chains sorted. nft lists them in the order of their making."""
+    """A table with its sets, maps and chains sorted; nft lists them in the order they were made."""
     head, *_ = re.split(r"^\t(?:set|map|chain) ", table, maxsplit=1, flags=re.MULTILINE)
     blocks = re.findall(r"^\t(?:set|map|chain) .*?^\t\}\n", table, re.DOTALL | re.MULTILINE)
     return "\n".join([head, *sorted(blocks)])

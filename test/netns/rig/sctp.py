@@ -69,7 +69,7 @@ class RawSocket:
 def pod_met(
     space: Namespace, pods: Mapping[str, Namespace], address: str, port: int, source_port: int
 ) -> tuple[str, int] | None:
-    """Send an INIT, have the pod that gets it answer, and receive the answer from where the INIT went.
+    """Send an INIT and have the pod that gets it answer, which must come from where the INIT went.
     The pod and its port; None when no pod got it, or no answer came back."""
     family = family_of(address)
     client = RawSocket(space, family)
@@ -89,7 +89,9 @@ def pod_met(
                 packet = by_sock[sock].receive()
                 if packet.kind == INIT:
                     met = (servers[by_sock[sock]], packet.port)
-                    by_sock[sock].send(packet.source, packet.source_port, packet.port, TAG, INIT_ACK)
+                    by_sock[sock].send(
+                        packet.source, packet.source_port, packet.port, TAG, INIT_ACK
+                    )
         return None
     finally:
         for sock in with_all:

@@ -3,8 +3,8 @@
 Usage: server.py NAME PORT...        (in the pod's network namespace)
 
 Each port is served over TCP, UDP and, where the kernel has it, SCTP, in both families. A new
-connection is answered "NAME CLIENT PORT"; after that each line comes back behind NAME. A datagram is
-answered like a connection. "ready" on standard output says that all ports listen.
+connection is answered "NAME CLIENT PORT"; after that each line comes back behind NAME. A datagram
+is answered like a connection. "ready" on standard output says that all ports listen.
 """
 
 from __future__ import annotations

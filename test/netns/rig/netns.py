@@ -113,13 +113,21 @@ class Namespace:
                 Path("/proc/sys", key.replace(".", "/")).write_text(str(value), encoding="ascii")
 
 
+def _runs(process: str) -> bool:
+    try:
+        # One that is dead but not yet waited for has no command line any more.
+        return Path("/proc", process, "cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
 def sweep() -> None:
     """Remove what processes that were killed have left: namespaces, and directories so named."""
 
     def left_in(directory: str) -> Iterator[Path]:
         for path in Path(directory).glob(f"{PREFIX}*"):
             owner = re.match(rf"{PREFIX}(\d+)-", path.name)
-            if owner and not Path("/proc", owner[1]).exists():
+            if owner and not _runs(owner[1]):
                 yield path
 
     for path in left_in("/run/netns"):

@@ -65,7 +65,8 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 	r = tables_reconcile(s->tables, &whole, &state, &why, c, err);
-	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && !c->culprit) {
+	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && r != -ENOTRECOVERABLE &&
+	    !c->culprit) {
 		log_warn("tables can't be compared, replacing them",
 			 log_text("error", err->message));
 		state = TABLES_REPLACED;

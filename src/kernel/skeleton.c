@@ -45,6 +45,10 @@ void skeleton_put(struct skeleton *s, struct batch *b)
 {
 	struct dispatch d;
 
+	if (s->damaged) {
+		b->error = -ENOTRECOVERABLE;
+		return;
+	}
 	for (size_t i = 0; i < s->n_sets; i++)
 		batch_add_set(b, s->sets[i]);
 	for (size_t i = 0; i < s->n_chains; i++)

@@ -17,8 +17,74 @@
 
 #define PURGE_ATTEMPTS 5
 
+/* @ret_key: what a deletion names. @ret: frontend and target, no client. */
+static bool binding_get(const struct nlattr *attr, uint8_t family, struct element *ret_key,
+			struct element *ret)
+{
+	if (element_get(attr, SET_AFFINITY, family, NULL, ret_key) != ELEMENT_READ ||
+	    !element_get_target(attr, family, ret))
+		return false;
+	memcpy(ret->addr, ret_key->addr, sizeof(ret->addr));
+	ret->protocol = ret_key->protocol;
+	ret->port = ret_key->port;
+	return true;
+}
+
+static int frontend_cmp(const struct element *a, const struct element *b)
+{
+	int c = memcmp(a->addr, b->addr, sizeof(a->addr));
+
+	if (c)
+		return c;
+	if (a->protocol != b->protocol)
+		return a->protocol < b->protocol ? -1 : 1;
+	return a->port == b->port ? 0 : a->port < b->port ? -1 : 1;
+}
+
+static bool is_addition_of(const struct change *c, const struct element *row)
+{
+	return c->add && c->element.target_port == row->target_port &&
+	       memcmp(c->element.other, row->other, sizeof(row->other)) == 0;
+}
+
+static bool is_beside(const struct change *c, const struct element *row)
+{
+	return c->element.set == row->set && c->element.family == row->family &&
+	       frontend_cmp(&c->element, row) == 0;
+}
+
+static int change_cmp(const void *key, const void *item)
+{
+	return element_cmp(key, &((const struct change *)item)->element);
+}
+
+static const struct change *whole_find(const struct transaction *whole, const struct element *e)
+{
+	return array_find(e, whole->changes, whole->n_changes, sizeof(*whole->changes), change_cmp);
+}
+
+/* Whether @whole remembers the clients of the binding's frontend and has its target in the list of
+ * all endpoints or, as it is not known which clients are outside, in that of this node's. */
+static bool binding_is_wanted(const struct transaction *whole, const struct element *binding)
+{
+	const struct change *end = whole->changes + whole->n_changes, *c;
+	struct element probe = *binding;
+
+	memset(probe.other, 0, sizeof(probe.other));
+	probe.set = SET_AFFINITY_SERVICES;
+	if (!whole_find(whole, &probe))
+		return false;
+	probe.set = SET_LOCAL_SERVICES;
+	probe.set = whole_find(whole, &probe) ? SET_LOCAL_ENDPOINTS : SET_ENDPOINTS;
+	for (c = whole_find(whole, &probe); c && c < end && is_beside(c, &probe); c++)
+		if (is_addition_of(c, binding))
+			return true;
+	return false;
+}
+
 struct bindings {
 	uint8_t family;
+	const struct transaction *whole;
 	struct buf *out;
 };
 
@@ -26,18 +92,17 @@ struct bindings {
 static int binding_append(const struct nlattr *attr, void *userdata)
 {
 	struct bindings *b = userdata;
-	struct element e;
+	struct element key, binding;
 
-	if (element_get(attr, SET_AFFINITY, b->family, NULL, &e) == ELEMENT_READ &&
-	    element_get_target(attr, b->family, &e))
+	if (binding_get(attr, b->family, &key, &binding) && binding_is_wanted(b->whole, &binding))
 		buf_append(b->out, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
 	return buf_error(b->out);
 }
 
-int affinity_read(struct netlink *nl, uint8_t family, const char *table, struct buf *ret,
-		  struct error *err)
+int affinity_read(struct netlink *nl, uint8_t family, const char *table,
+		  const struct transaction *whole, struct buf *ret, struct error *err)
 {
-	struct bindings b = { .family = family, .out = ret };
+	struct bindings b = { .family = family, .whole = whole, .out = ret };
 	struct error ignored = { 0 };
 	int r = dump_attrs(nl, family, table, set_name(SET_AFFINITY), binding_append, &b, &ignored);
 
@@ -56,17 +121,6 @@ struct purge {
 	size_t n_found, cap_found;
 };
 
-static int frontend_cmp(const struct element *a, const struct element *b)
-{
-	int c = memcmp(a->addr, b->addr, sizeof(a->addr));
-
-	if (c)
-		return c;
-	if (a->protocol != b->protocol)
-		return a->protocol < b->protocol ? -1 : 1;
-	return a->port == b->port ? 0 : a->port < b->port ? -1 : 1;
-}
-
 static int gone_cmp(const void *a, const void *b)
 {
 	const struct element *x = a, *y = b;
@@ -77,18 +131,6 @@ static int gone_cmp(const void *a, const void *b)
 	if (c == 0 && x->target_port != y->target_port)
 		c = x->target_port < y->target_port ? -1 : 1;
 	return c;
-}
-
-static bool is_addition_of(const struct change *c, const struct element *row)
-{
-	return c->add && c->element.target_port == row->target_port &&
-	       memcmp(c->element.other, row->other, sizeof(row->other)) == 0;
-}
-
-static bool is_beside(const struct change *c, const struct element *row)
-{
-	return c->element.set == row->set && c->element.family == row->family &&
-	       frontend_cmp(&c->element, row) == 0;
 }
 
 /* An endpoint that only moved to another slot is deleted in one row and added in another; a timeout
@@ -152,19 +194,13 @@ static bool binding_is_stale(const struct purge *p, struct element *binding)
 static int purge_binding(const struct nlattr *attr, void *userdata)
 {
 	struct purge *p = userdata;
-	struct element binding, target;
+	struct element key, binding;
 
-	if (element_get(attr, SET_AFFINITY, p->family, NULL, &binding) != ELEMENT_READ ||
-	    !element_get_target(attr, p->family, &target))
-		return 0;
-	memcpy(target.addr, binding.addr, sizeof(target.addr));
-	target.protocol = binding.protocol;
-	target.port = binding.port;
-	if (!binding_is_stale(p, &target))
+	if (!binding_get(attr, p->family, &key, &binding) || !binding_is_stale(p, &binding))
 		return 0;
 	if (ARRAY_RESERVE(p->found, p->n_found, p->cap_found) < 0)
 		return -ENOMEM;
-	p->found[p->n_found++] = (struct change){ .element = binding };
+	p->found[p->n_found++] = (struct change){ .element = key };
 	return 0;
 }
 

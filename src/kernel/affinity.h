@@ -11,10 +11,11 @@ struct error;
 struct netlink;
 struct transaction;
 
-/* Append the elements of table @table as they are, to be sent again by batch_raw_elements(); those of
- * a form that is not ours are left out. A table without the map has none. */
-int affinity_read(struct netlink *nl, uint8_t family, const char *table, struct buf *ret,
-		  struct error *err);
+/* Append the elements of table @table as they are, to be sent again by batch_raw_elements() together
+ * with @whole (settled). Left out are bindings to what @whole does not have, and what is not of our
+ * form. A table without the map has none. */
+int affinity_read(struct netlink *nl, uint8_t family, const char *table,
+		  const struct transaction *whole, struct buf *ret, struct error *err);
 
 /* Delete the bindings to what @tx (settled) took away: frontends without affinity, frontends whose
  * policy became Local, and endpoints that their frontend has no more. Does nothing when @tx took

@@ -233,14 +233,15 @@ static void put_whole(struct tables *t, const struct transaction *whole, size_t 
 	batch_end(b);
 }
 
-static int read_bindings(struct tables *t, struct error *err)
+static int read_bindings(struct tables *t, const struct transaction *whole, struct error *err)
 {
 	int r = 0;
 
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
 		buf_reset(&t->bindings[f]);
 		if (t->skeletons[f])
-			r = affinity_read(t->nl, families[f], TABLE_NAME, &t->bindings[f], err);
+			r = affinity_read(t->nl, families[f], TABLE_NAME, whole, &t->bindings[f],
+					  err);
 	}
 	return r;
 }
@@ -277,7 +278,7 @@ int tables_replace(struct tables *t, const struct transaction *whole, struct com
 	int r;
 
 	*ret = (struct commit){ 0 };
-	r = read_bindings(t, err);
+	r = read_bindings(t, whole, err);
 	if (r == 0)
 		r = replace(t, whole, ret, err);
 	free_bindings(t);

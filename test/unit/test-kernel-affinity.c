@@ -405,6 +405,24 @@ static void test_policy_that_becomes_local_forgets_the_others(struct kernel *k)
 	}
 }
 
+/* What is wanted may have changed while the tables were another's. */
+static void test_O15_replacement_leaves_stale_bindings_behind(struct kernel *k)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+		const struct world *w = &worlds[i];
+		struct element elements[16];
+		size_t n;
+
+		begin(k, w);
+		n = usual(w, elements);
+		elements[3] = row(SET_ENDPOINTS, w->one, 1, w->c);
+		kernel_want(k, elements, n, NULL);
+		nft(k, "add chain %s kube-nft visitor", i ? "ip6" : "ip");
+		assert_reconciles(k, TABLES_REPLACED);
+		assert_bound(k, w, "134");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -419,6 +437,7 @@ int main(void)
 		kernel_test(test_N14_replacement_keeps_bindings_and_their_time),
 		kernel_test(test_N14_bindings_of_another_form_are_left_behind),
 		kernel_test(test_policy_that_becomes_local_forgets_the_others),
+		kernel_test(test_O15_replacement_leaves_stale_bindings_behind),
 	};
 
 	return cmocka_run_group_tests_name("kernel-affinity", tests, kernel_announce, NULL);

@@ -14,7 +14,7 @@ INSTALL   ?= install
 CFLAGS    ?= -O2 -g
 FUZZ_SECONDS ?= 60
 
-LIBRARIES := libnftables libnftnl libmnl jansson yaml-0.1 libsystemd
+LIBRARIES := libnftables libnftnl libmnl jansson yaml-0.1 libsystemd libcurl
 
 # Sources ----------------------------------------------------------------------------------------
 
@@ -25,9 +25,9 @@ MAIN      := src/agent/main.c
 UNIT      := $(sort $(wildcard test/unit/test-*.c))
 SUPPORT   := $(sort $(filter-out $(UNIT),$(wildcard test/unit/*.c)))
 FUZZ      := $(sort $(wildcard test/fuzz/fuzz-*.c))
-SHIM      := $(sort $(wildcard test/netns/shim/*.c))
+SHIM      := $(sort $(wildcard test/rig/shim/*.c))
 BENCH     := test/bench/build.c
-SCRIPTS   := $(sort $(shell grep -lsE '^\#!.*[/ ](ba)?sh\b' .ci/run test/run test/*/* ))
+SCRIPTS   := $(sort $(shell grep -lsE '^\#!.*[/ ](ba)?sh\b' .ci/run test/run test/*/*))
 ALL_C     := $(SOURCES) $(UNIT) $(SUPPORT) $(FUZZ) $(SHIM) $(BENCH)
 
 PROGRAM       := $(BUILD)/kube-nft

@@ -9,6 +9,7 @@
 #include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
 #include "source/manifests.h"
+#include "source/source.h"
 #include "store/store.h"
 
 static int node_apply(struct object *o, void *userdata)

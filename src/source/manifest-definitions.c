@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "source/manifest-file.h"
 #include "source/manifests.h"
+#include "source/source.h"
 
 struct definition {
 	struct defined *object;

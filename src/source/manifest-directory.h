@@ -9,6 +9,7 @@
 
 #include "source/manifest-definitions.h"
 #include "source/manifests.h"
+#include "source/source.h"
 
 struct error;
 struct manifest_file;

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "source/manifests.h"
+#include "source/source.h"
 
 enum { READ_BYTES = 64 * 1024 };
 

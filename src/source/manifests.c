@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/loop.h"
 #include "source/manifest-directory.h"
+#include "source/source.h"
 
 enum {
 	RETRY_MS = 1000,

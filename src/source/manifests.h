@@ -15,27 +15,15 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
-#include "object/object.h"
 
 struct error;
 struct loop;
 struct manifests;
+struct source_events;
 
 enum manifests_limit {
 	MANIFESTS_MAX_FILE_BYTES = 512 * 1024 * 1024,
 	MANIFESTS_MAX_FILES = 65536,
-};
-
-/* What a source tells of its objects; the same for every source. */
-struct source_events {
-	/* The object is now @o, which the receiver owns from here on. 0 or a negative errno. */
-	int (*apply)(struct object *o, void *userdata);
-	/* The object is gone. */
-	void (*remove)(enum object_kind kind, const char *namespace, const char *name,
-		       void *userdata);
-	/* Something is wrong with the input and somebody should look. One sentence. */
-	void (*report)(const char *where, const char *problem, void *userdata);
-	void *userdata;
 };
 
 /* Read the directory once and tell everything in it, objects sorted by file name and position.

@@ -14,6 +14,7 @@
 #include "source/manifest-file.h"
 #include "source/manifest-text.h"
 #include "source/manifests.h"
+#include "source/source.h"
 #include "store/store.h"
 
 enum { N_FILES = 2 };

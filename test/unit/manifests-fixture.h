@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/loop.h"
 #include "source/manifests.h"
+#include "source/source.h"
 
 /* Five lines. */
 #define SERVICE(name, port)                      \

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .netns import Namespace
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("KUBE_NFT") or str(REPOSITORY / "build" / "kube-nft")
 # Who waits this long for the agent waits for ever.
 HANG_S = 60.0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .agent import REPOSITORY, wait_until
 
-SOURCE = Path(__file__).parents[1] / "shim" / "fault.c"
+SOURCE = Path(__file__).parent / "shim" / "fault.c"
 CFLAGS = "-std=gnu17 -D_GNU_SOURCE= -O2 -Wall -Wextra -Werror -shared -fPIC".split()
 
 

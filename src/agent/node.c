@@ -1,6 +1,7 @@
 #include "agent/node.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/options.h"
@@ -38,10 +39,17 @@ static void manifests_report(const char *where, const char *problem, void *userd
 	log_warn("manifest refused", log_text("where", where), log_text("problem", problem));
 }
 
-static void proxy_report(const char *object, const char *problem, void *userdata)
+static void proxy_report(const struct problem *problem, void *userdata)
 {
-	(void)userdata;
-	log_warn("service degraded", log_text("object", object), log_text("problem", problem));
+	const struct node_state *n = userdata;
+	const struct object *o = problem->object;
+	char object[sizeof("Service /") + 2 * OBJECT_MAX_NAME];
+
+	snprintf(object, sizeof(object), "%s %s/%s", kind_name(o->kind), o->namespace, o->name);
+	log_warn("service degraded", log_text("object", object),
+		 log_text("problem", problem->text));
+	if (n->problem)
+		n->problem(problem, n->userdata);
 }
 
 static int node_open_proxy(struct node_state *n, const struct options *o)
@@ -61,7 +69,7 @@ static int node_open_proxy(struct node_state *n, const struct options *o)
 		.n_load_balancer_ranges = o->loadbalancer_ip_range.n,
 	};
 
-	return proxy_new(&config, proxy_report, NULL, &n->proxy);
+	return proxy_new(&config, proxy_report, n, &n->proxy);
 }
 
 int node_open(struct node_state *n, const struct options *o, struct error *err)

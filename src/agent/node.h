@@ -7,6 +7,7 @@
 struct error;
 struct manifests;
 struct options;
+struct problem;
 
 struct node_state {
 	char *name; /* of the Node object */
@@ -15,6 +16,8 @@ struct node_state {
 	struct ruleset *ruleset;
 	struct manifests *manifests;
 	void (*changed)(void *userdata); /* an object came, changed or went; may be NULL */
+	/* The object's owner should know of this; may be NULL. */
+	void (*problem)(const struct problem *problem, void *userdata);
 	void *userdata;
 };
 

@@ -61,7 +61,7 @@ static int candidates_add_slice(struct endpoints *e, uint32_t slice, const struc
 
 		if (problem) {
 			e->n_skipped++;
-			problems_add(problems, "endpoint %s skipped: it %s",
+			problems_add(problems, "EndpointSkipped", "endpoint %s skipped: it %s",
 				     addr_format(&one->addr, text), problem);
 			continue;
 		}
@@ -211,7 +211,8 @@ static int list_fill(struct endpoints *e, struct target_list *list, unsigned rea
 	if (chosen->n == 0)
 		targets_choose(chosen, &e->known, ENDPOINT_DRAINING | draining_flags);
 	if (chosen->n > DISPATCH_MAX_ENDPOINTS) {
-		problems_add(problems, "a port has more than %d endpoints: the others are not used",
+		problems_add(problems, "TooManyEndpoints",
+			     "a port has more than %d endpoints: the others are not used",
 			     DISPATCH_MAX_ENDPOINTS);
 		chosen->n = DISPATCH_MAX_ENDPOINTS;
 	}

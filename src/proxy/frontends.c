@@ -70,7 +70,8 @@ static int externals_add(struct frontends *f, const struct service *s, const str
 	problem = external_addr_problem(a, rules);
 	if (problem) {
 		f->n_refused++;
-		problems_add(problems, "external address %s %s", addr_format(a, text), problem);
+		problems_add(problems, "ExternalAddressRefused", "external address %s %s",
+			     addr_format(a, text), problem);
 		return 0;
 	}
 	r = ARRAY_RESERVE(f->externals, f->n_externals, f->cap_externals);

@@ -18,16 +18,18 @@ static bool hashes_contain(const uint64_t *hashes, size_t n, uint64_t hash)
 	return false;
 }
 
-void problems_begin(struct problems *p, const char *object, const struct problem_memory *before)
+void problems_begin(struct problems *p, const struct object *object,
+		    const struct problem_memory *before)
 {
 	p->object = object;
 	p->before = before;
 	p->n = 0;
 }
 
-void problems_add(struct problems *p, const char *format, ...)
+void problems_add(struct problems *p, const char *reason, const char *format, ...)
 {
 	char text[ERROR_MAX_BYTES];
+	struct problem problem;
 	uint64_t hash;
 	va_list args;
 
@@ -42,8 +44,10 @@ void problems_add(struct problems *p, const char *format, ...)
 	if (hashes_contain(p->hashes, p->n, hash))
 		return;
 	p->hashes[p->n++] = hash;
-	if (p->report && !hashes_contain(p->before->hashes, p->before->n, hash))
-		p->report(p->object, text, p->userdata);
+	if (!p->report || hashes_contain(p->before->hashes, p->before->n, hash))
+		return;
+	problem = (struct problem){ .object = p->object, .reason = reason, .text = text };
+	p->report(&problem, p->userdata);
 }
 
 int problems_end(const struct problems *p, struct problem_memory *memory)

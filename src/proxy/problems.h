@@ -20,16 +20,18 @@ struct problem_memory {
 struct problems {
 	proxy_report_fn report;
 	void *userdata;
-	const char *object;
+	const struct object *object;
 	const struct problem_memory *before;
 	uint64_t hashes[PROBLEMS_MAX];
 	size_t n;
 };
 
-void problems_begin(struct problems *p, const char *object, const struct problem_memory *before);
-/* NULL is fine: nobody wants to know. */
-void problems_add(struct problems *p, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* @object may be NULL when it is gone: then there is nothing to add. */
+void problems_begin(struct problems *p, const struct object *object,
+		    const struct problem_memory *before);
+/* NULL is fine: nobody wants to know. @reason is a literal (struct problem). */
+void problems_add(struct problems *p, const char *reason, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Remember the problems in @memory. 0 or -ENOMEM. */
 int problems_end(const struct problems *p, struct problem_memory *memory);
 

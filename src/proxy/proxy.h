@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 
 struct error;
+struct object;
 struct proxy;
 struct ruleset;
 struct store;
@@ -37,9 +38,17 @@ struct proxy_config {
 	size_t n_load_balancer_ranges;
 };
 
-/* Told about what a user can act on, once while it lasts: an external address refused, an address
- * contested, an endpoint skipped. Both are one line without a newline. */
-typedef void (*proxy_report_fn)(const char *object, const char *problem, void *userdata);
+/* Something that a user can act on. Valid during the call that tells of it. */
+struct problem {
+	const struct object *object; /* whose: the Service */
+	/* For programs: ExternalAddressRefused, AddressConflict, EndpointSkipped, TooManyEndpoints,
+	 * ServiceTooLarge, ServiceNotRendered. */
+	const char *reason;
+	const char *text; /* for people: one line without a newline */
+};
+
+/* Told of each problem once while it lasts. */
+typedef void (*proxy_report_fn)(const struct problem *problem, void *userdata);
 
 int proxy_new(const struct proxy_config *config, proxy_report_fn report, void *userdata,
 	      struct proxy **ret);

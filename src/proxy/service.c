@@ -112,8 +112,8 @@ static bool frontend_is_held(struct service_build *sb, const struct frontend *f)
 
 	if (c->holder == sb->state && c->holder_index == f->index)
 		return true;
-	problems_add(&sb->proxy->problems, "%s port %u %s belongs to Service %s/%s",
-		     addr_format(&f->addr, text), f->port,
+	problems_add(&sb->proxy->problems, "AddressConflict",
+		     "%s port %u %s belongs to Service %s/%s", addr_format(&f->addr, text), f->port,
 		     protocol_name((enum protocol)f->protocol), c->holder->namespace,
 		     c->holder->name);
 	return false;
@@ -302,7 +302,7 @@ static int service_replace(struct proxy *p, struct service_state *st, const stru
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		problems_add(&p->problems, "not rendered: %s", error.message);
+		problems_add(&p->problems, "ServiceNotRendered", "not rendered: %s", error.message);
 	else
 		service_count(p, st, &counts);
 	return 0;
@@ -311,13 +311,13 @@ static int service_replace(struct proxy *p, struct service_state *st, const stru
 int service_render(struct proxy *p, struct service_state *st, const struct store *s,
 		   struct ruleset *rs, struct transaction *tx)
 {
-	char object[OWNER_MAX_BYTES];
+	const struct service *service = service_get(st, s);
 	int r = 0;
 
-	snprintf(object, sizeof(object), "Service %s/%s", st->namespace, st->name);
-	problems_begin(&p->problems, object, &st->problems);
+	problems_begin(&p->problems, service ? &service->object : NULL, &st->problems);
 	if (st->too_big)
-		problems_add(&p->problems, "not rendered: more than %d frontends or %d elements",
+		problems_add(&p->problems, "ServiceTooLarge",
+			     "not rendered: more than %d frontends or %d elements",
 			     SERVICE_MAX_FRONTENDS, SERVICE_MAX_ELEMENTS);
 	if (!st->too_big || st->loses)
 		r = service_replace(p, st, s, rs, tx);

@@ -14,12 +14,14 @@
 #include "decode-text.h"
 #include "fail-alloc.h"
 
-static void world_report(const char *object, const char *problem, void *userdata)
+static void world_report(const struct problem *problem, void *userdata)
 {
+	const struct object *o = problem->object;
 	struct world *w = userdata;
 	size_t len = strlen(w->reports);
 
-	snprintf(w->reports + len, sizeof(w->reports) - len, "%s: %s\n", object, problem);
+	snprintf(w->reports + len, sizeof(w->reports) - len, "%s %s %s/%s: %s\n", problem->reason,
+		 kind_name(o->kind), o->namespace, o->name, problem->text);
 }
 
 static void kernel_forget(struct transaction *kernel)

@@ -21,7 +21,7 @@ struct world {
 	struct proxy *proxy;
 	struct ruleset *ruleset;
 	struct transaction kernel; /* additions of all elements */
-	char reports[8192];        /* "OBJECT: PROBLEM\n" since world_reports() */
+	char reports[8192];        /* "REASON OBJECT: PROBLEM\n" since world_reports() */
 	struct buf text;
 	size_t computed;  /* by the last sync */
 	unsigned fail_at; /* the allocation that fails in the next sync; 0: none */

@@ -32,8 +32,9 @@ static void test_O1_older_service_has_the_address(void **state)
 	world_service(w, "a", 2, SPEC("1", "192.0.2.1"));
 	world_service(w, "b", 1, SPEC("2", "192.0.2.1"));
 	assert_string_equal(holder(w), "b");
-	assert_string_equal(world_reports(w), "Service default/a: 192.0.2.1 port 80 TCP belongs "
-					      "to Service default/b\n");
+	assert_string_equal(world_reports(w),
+			    "AddressConflict Service default/a: 192.0.2.1 port 80 TCP belongs "
+			    "to Service default/b\n");
 	assert_int_equal(proxy_stats(w->proxy).contested, 1);
 
 	world_service(w, "b", 3, SPEC("2", "192.0.2.1"));
@@ -76,7 +77,7 @@ static void test_O1_loser_takes_over_in_the_same_sync(void **state)
 static void test_O1_loser_is_reported_once_while_it_lasts(void **state)
 {
 	static const char report[] =
-		"Service default/b: 192.0.2.1 port 80 TCP belongs to Service default/a\n";
+		"AddressConflict Service default/b: 192.0.2.1 port 80 TCP belongs to Service default/a\n";
 	struct world *w = *state;
 
 	world_service(w, "a", 1, SPEC("1", "192.0.2.1"));
@@ -119,8 +120,8 @@ static void test_O1_kinds_go_before_age(void **state)
 	assert_string_equal(holder(w), "ip");
 	assert_string_equal(
 		world_reports(w),
-		"Service default/node-port: 192.0.2.1 port 80 TCP belongs to Service default/external\n"
-		"Service default/external: 192.0.2.1 port 80 TCP belongs to Service default/ip\n");
+		"AddressConflict Service default/node-port: 192.0.2.1 port 80 TCP belongs to Service default/external\n"
+		"AddressConflict Service default/external: 192.0.2.1 port 80 TCP belongs to Service default/ip\n");
 	world_remove(w, KIND_SERVICE, "external");
 	world_remove(w, KIND_SERVICE, "ip");
 	assert_string_equal(holder(w), "node-port");
@@ -154,8 +155,9 @@ static void test_O1_ports_of_one_service(void **state)
 	assert_world(w, "192.0.2.1",
 		     "no-endpoints 192.0.2.1 . tcp . 1 comment \"default/a:x\" : goto refuse\n"
 		     "no-endpoints 192.0.2.1 . tcp . 80 comment \"default/a:y\" : goto refuse\n");
-	assert_string_equal(world_reports(w), "Service default/a: 192.0.2.1 port 80 TCP belongs "
-					      "to Service default/a\n");
+	assert_string_equal(world_reports(w),
+			    "AddressConflict Service default/a: 192.0.2.1 port 80 TCP belongs "
+			    "to Service default/a\n");
 	assert_int_equal(proxy_stats(w->proxy).contested, 1);
 }
 

@@ -7,11 +7,14 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "object/object.h"
 #include "proxy/problems.h"
 
-static void report(const char *object, const char *problem, void *userdata)
+static const struct object x = { .name = "x" };
+
+static void report(const struct problem *problem, void *userdata)
 {
-	buf_printf(userdata, "%s %s\n", object, problem);
+	buf_printf(userdata, "%s %s %s\n", problem->object->name, problem->reason, problem->text);
 }
 
 /* Look at "x" once more, where it suffers from each of the letters of @letters. */
@@ -21,9 +24,9 @@ static void assert_reported(struct problem_memory *memory, const char *letters,
 	struct buf text = { .data = NULL };
 	struct problems p = { .report = report, .userdata = &text };
 
-	problems_begin(&p, "x", memory);
+	problems_begin(&p, &x, memory);
 	for (; *letters; letters++)
-		problems_add(&p, "suffers from %c", *letters);
+		problems_add(&p, "Suffering", "from %c", *letters);
 	assert_int_equal(problems_end(&p, memory), 0);
 	assert_string_equal(buf_text(&text), expected);
 	buf_free(&text);
@@ -34,12 +37,12 @@ static void test_told_once_while_it_lasts(void **state)
 	struct problem_memory memory = { .hashes = NULL };
 
 	(void)state;
-	assert_reported(&memory, "a", "x suffers from a\n");
-	assert_reported(&memory, "ba", "x suffers from b\n");
+	assert_reported(&memory, "a", "x Suffering from a\n");
+	assert_reported(&memory, "ba", "x Suffering from b\n");
 	assert_reported(&memory, "ab", "");
 	assert_reported(&memory, "b", "");
 	assert_reported(&memory, "", "");
-	assert_reported(&memory, "b", "x suffers from b\n");
+	assert_reported(&memory, "b", "x Suffering from b\n");
 	free(memory.hashes);
 }
 
@@ -48,7 +51,7 @@ static void test_told_once_in_one_look(void **state)
 	struct problem_memory memory = { .hashes = NULL };
 
 	(void)state;
-	assert_reported(&memory, "aba", "x suffers from a\nx suffers from b\n");
+	assert_reported(&memory, "aba", "x Suffering from a\nx Suffering from b\n");
 	assert_int_equal(memory.n, 2);
 	free(memory.hashes);
 }
@@ -61,7 +64,7 @@ static void test_S11_problems_have_a_limit(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < PROBLEMS_MAX; i++)
-		buf_printf(&expected, "x suffers from %c\n", letters[i]);
+		buf_printf(&expected, "x Suffering from %c\n", letters[i]);
 	assert_reported(&memory, letters, buf_text(&expected));
 	assert_int_equal(memory.n, PROBLEMS_MAX);
 	assert_reported(&memory, letters, "");
@@ -75,9 +78,9 @@ static void test_nobody_listens(void **state)
 	struct problems p = { .report = NULL };
 
 	(void)state;
-	problems_add(NULL, "nothing");
-	problems_begin(&p, "x", &memory);
-	problems_add(&p, "something");
+	problems_add(NULL, "Nothing", "nothing");
+	problems_begin(&p, &x, &memory);
+	problems_add(&p, "Something", "something");
 	assert_int_equal(problems_end(&p, &memory), 0);
 	assert_int_equal(memory.n, 1);
 	free(memory.hashes);

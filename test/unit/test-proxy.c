@@ -271,9 +271,11 @@ static void test_O2_external_ip_refused_and_reported(void **state)
 
 	world_service(w, "web", 1,
 		      IP ",'externalIPs':['127.0.0.1','192.0.2.1','169.254.169.254']," HTTP);
-	assert_reports(w, "Service default/web: external address 127.0.0.1 is a loopback address\n"
-			  "Service default/web: external address 169.254.169.254 is a link-local "
-			  "address\n");
+	assert_reports(
+		w,
+		"ExternalAddressRefused Service default/web: external address 127.0.0.1 is a loopback address\n"
+		"ExternalAddressRefused Service default/web: external address 169.254.169.254 is a link-local "
+		"address\n");
 	assert_string_equal(world_elements(w, " 1"),
 			    "no-endpoints 10.96.0.1 . tcp . 80 comment \"default/web:http\""
 			    " : goto refuse\n"
@@ -311,10 +313,11 @@ static void test_O3_endpoint_addr_skipped_and_reported(void **state)
 
 	world_service(w, "web", 1, IP "," HTTP);
 	world_slice(w, "web-1", "web", "127.0.0.1 10.1.0.1 10.96.0.1");
-	assert_reports(w,
-		       "Service default/web: endpoint 127.0.0.1 skipped: it is a loopback address\n"
-		       "Service default/web: endpoint 10.96.0.1 skipped: it is the cluster IP of a "
-		       "Service\n");
+	assert_reports(
+		w,
+		"EndpointSkipped Service default/web: endpoint 127.0.0.1 skipped: it is a loopback address\n"
+		"EndpointSkipped Service default/web: endpoint 10.96.0.1 skipped: it is the cluster IP of a "
+		"Service\n");
 	assert_string_equal(world_elements(w, "endpoints"),
 			    "endpoints 10.96.0.1 . tcp . 80 . 0 comment \"default/web:http\""
 			    " : 10.1.0.1 . 8080\n");
@@ -362,8 +365,10 @@ static void test_O8_too_big_service_keeps_its_block(void **state)
 	world_service(w, "web", 1, buf_text(&spec));
 	world_service(w, "other", 2,
 		      "'clusterIPs':['10.96.0.2'],'externalIPs':['192.0.2.1']," HTTP);
-	assert_reports(w, "Service default/web: not rendered: more than 65536 frontends or 2097152 "
-			  "elements\n");
+	assert_reports(
+		w,
+		"ServiceTooLarge Service default/web: not rendered: more than 65536 frontends or 2097152 "
+		"elements\n");
 	assert_string_equal(world_elements(w, "web"), before);
 	assert_string_equal(world_elements(w, "192.0.2.1"),
 			    "no-endpoints 192.0.2.1 . tcp . 80 comment \"default/other:http\""
@@ -395,8 +400,10 @@ static void test_S11_elements_have_a_limit(void **state)
 	world_slice(w, "web-1", "web", buf_text(&endpoints));
 	assert_reports(w, "");
 	world_slice(w, "web-2", "web", buf_text(&endpoints));
-	assert_reports(w, "Service default/web: not rendered: more than 65536 frontends or 2097152 "
-			  "elements\n");
+	assert_reports(
+		w,
+		"ServiceTooLarge Service default/web: not rendered: more than 65536 frontends or 2097152 "
+		"elements\n");
 	buf_free(&spec);
 	buf_free(&endpoints);
 }

@@ -184,6 +184,11 @@ int loop_add_fd(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn fn, vo
 	return source_finish(s, r, LOOP_PRIORITY_INPUT, SD_EVENT_ON, "descriptor", ret, err);
 }
 
+int loop_fd_set_events(struct loop_source *fd_source, uint32_t epoll_events)
+{
+	return sd_event_source_set_io_events(fd_source->event_source, epoll_events);
+}
+
 static int signal_block(int signal)
 {
 	sigset_t set;

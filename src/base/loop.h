@@ -34,6 +34,8 @@ void loop_exit(struct loop *l, int code);
 /* @ret may be NULL when the caller never removes the source. The descriptor stays the caller's. */
 int loop_add_fd(struct loop *l, int fd, uint32_t epoll_events, loop_fd_fn fn, void *userdata,
 		struct loop_source **ret, struct error *err);
+/* Wait for these instead. 0 or a negative errno. */
+int loop_fd_set_events(struct loop_source *fd_source, uint32_t epoll_events);
 /* Blocks @signal for the process and delivers it here. */
 int loop_add_signal(struct loop *l, int signal, loop_signal_fn fn, void *userdata,
 		    struct error *err);

@@ -115,6 +115,34 @@ static void test_descriptor_tells_until_it_is_removed(void **state)
 	close(fds[1]);
 }
 
+static int on_ready(int fd, uint32_t epoll_events, void *userdata)
+{
+	(void)fd;
+	trace_add(userdata, epoll_events & EPOLLOUT ? 'o' : 'i');
+	return 0;
+}
+
+static void test_descriptor_tells_only_what_is_waited_for(void **state)
+{
+	struct trace *t = *state;
+	struct loop_source *source;
+	int fds[2];
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(loop_add_fd(t->loop, fds[1], 0, on_ready, t, &source, NULL), 0);
+	drain(t);
+	assert_string_equal(t->letters, "");
+	assert_int_equal(loop_fd_set_events(source, EPOLLOUT), 0);
+	assert_int_equal(loop_turn(t->loop, 0), 0);
+	assert_string_equal(t->letters, "o");
+	assert_int_equal(loop_fd_set_events(source, EPOLLIN), 0);
+	drain(t);
+	assert_string_equal(t->letters, "o");
+	loop_source_free(source);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void test_deferred_work_runs_once_behind_all_input(void **state)
 {
 	struct trace *t = *state;
@@ -330,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		loop_test(test_descriptor_tells_until_it_is_removed),
+		loop_test(test_descriptor_tells_only_what_is_waited_for),
 		loop_test(test_deferred_work_runs_once_behind_all_input),
 		loop_test(test_signal_arrives_in_the_loop),
 		loop_test(test_interrupted_wait_is_no_error),

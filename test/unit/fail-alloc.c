@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-static unsigned countdown;
+static unsigned countdown, suspended;
 static bool failed;
 
 void fail_alloc_at(unsigned n)
@@ -18,9 +18,19 @@ bool fail_alloc_end(void)
 	return failed;
 }
 
+void fail_alloc_suspend(void)
+{
+	suspended++;
+}
+
+void fail_alloc_resume(void)
+{
+	suspended--;
+}
+
 static bool fails_now(void)
 {
-	if (countdown == 0 || --countdown > 0)
+	if (suspended > 0 || countdown == 0 || --countdown > 0)
 		return false;
 	failed = true;
 	return true;

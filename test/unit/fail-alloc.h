@@ -19,5 +19,8 @@
 void fail_alloc_at(unsigned n);
 /* Whether it has failed by now; no allocation fails after this call. */
 bool fail_alloc_end(void);
+/* Until the matching fail_alloc_resume() no allocation is counted: what the test itself needs meanwhile. */
+void fail_alloc_suspend(void);
+void fail_alloc_resume(void);
 
 #endif

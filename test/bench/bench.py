@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rig.agent import Agent
+from rig.agent import Agent, from_manifests
 from rig.netns import Namespace, sweep, unique_prefix
 
 import latency
@@ -41,7 +41,7 @@ def make_agent(
     layouts.write_manifests(size, manifests)
     flags = [f"--service-cluster-ip-range={layouts.SERVICE_RANGES[f]}" for f in size.families]
     flags += ["--enable-ipv6"] if 6 in size.families else []
-    agent = Agent(space, manifests, directory / "agent.log", flags)
+    agent = Agent(space, from_manifests(manifests), directory / "agent.log", flags)
     cleanup.callback(lambda: agent.process and agent.stop())
     return agent
 

@@ -28,13 +28,19 @@ def wait_until(what: str, condition: Callable[[], bool], *, hang_s: float = HANG
         time.sleep(0.01)
 
 
+def from_manifests(directory: Path) -> tuple[str, ...]:
+    """The flags of an agent that follows a directory."""
+    return (f"--manifests={directory}",)
+
+
 class Agent:
-    """One agent, to be started in @space as often as one likes. Its log is one file."""
+    """One agent, to be started in @space as often as one likes. Its log is one file; @source are
+    the flags that say where its objects come from."""
 
     def __init__(
         self,
         space: Namespace,
-        manifests: Path,
+        source: Sequence[str],
         log_path: Path,
         flags: Sequence[str],
         *,
@@ -43,7 +49,7 @@ class Agent:
     ) -> None:
         self.space = space
         self.flags = (
-            f"--manifests={manifests}",
+            *source,
             "--hostname-override=node1",
             "--run-router=false",
             "--run-firewall=false",

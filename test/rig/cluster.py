@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from . import objects
-from .agent import PROGRAM, Agent
+from .agent import PROGRAM, Agent, from_manifests
 from .netns import Namespace, unique_prefix
 from .objects import Object
 
@@ -206,6 +206,11 @@ class Cluster:
         )
         self.client.ip(*(f"route add {r} via {self.node1.ips[family]}" for r, family in outside))
 
+    @property
+    def source(self) -> Sequence[str]:
+        """The flags of an agent that sees what apply() puts."""
+        return from_manifests(self.manifests)
+
     def add_pods(self, node: Node, *names: str) -> None:
         """Start pods on a node, all ready on return."""
         for name in names:
@@ -216,14 +221,17 @@ class Cluster:
     def agent(
         self,
         *,
+        source: Sequence[str] | None = None,
         flags: Sequence[str] = FLAGS,
         name: str = "agent",
         program: str = PROGRAM,
         wrapper: Sequence[str] = (),
     ) -> Agent:
-        """An agent for node1, not started yet; it is ended with the cluster at the latest."""
+        """An agent for node1, not started yet; it is ended with the cluster at the latest. Without
+        @source its objects are those that apply() puts."""
         log = self.directory / f"{name}.log"
-        made = Agent(self.node1, self.manifests, log, flags, program=program, wrapper=wrapper)
+        source = self.source if source is None else source
+        made = Agent(self.node1, source, log, flags, program=program, wrapper=wrapper)
         self.cleanup.callback(lambda: made.process and made.stop(9))
         return made
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import objects, state
-from .agent import Agent
+from .agent import Agent, from_manifests
 from .faults import Faults
 from .netns import Namespace, unique_prefix
 from .universe import RANGES
@@ -56,7 +56,7 @@ class LoneNode:
         self, space: Namespace, cleanup: contextlib.ExitStack, wrapper: Sequence[str] = ()
     ) -> Agent:
         log = self.directory / f"{space.name}.log"
-        made = Agent(space, self.manifests, log, self.flags, wrapper=wrapper)
+        made = Agent(space, from_manifests(self.manifests), log, self.flags, wrapper=wrapper)
         cleanup.callback(lambda: made.process and made.stop(signal.SIGKILL))
         return made
 

@@ -1,0 +1,53 @@
+#include "base/secret.h"
+
+#include <string.h>
+
+struct secret {
+	size_t len;
+	char bytes[]; /* @len of them and a zero byte */
+};
+
+void secret_wipe(void *bytes, size_t len)
+{
+	if (bytes)
+		explicit_bzero(bytes, len);
+}
+
+struct secret *secret_new(const void *bytes, size_t len)
+{
+	struct secret *s;
+	size_t size;
+
+	if (__builtin_add_overflow(len, sizeof(*s) + 1, &size))
+		return NULL;
+	s = malloc(size);
+	if (!s)
+		return NULL;
+	s->len = len;
+	if (len > 0)
+		memcpy(s->bytes, bytes, len);
+	s->bytes[len] = '\0';
+	return s;
+}
+
+struct secret *secret_free(struct secret *s)
+{
+	if (s)
+		secret_wipe(s->bytes, s->len);
+	free(s);
+	return NULL;
+}
+
+const char *secret_reveal(const struct secret *s, size_t *ret_len)
+{
+	if (ret_len)
+		*ret_len = s->len;
+	return s->bytes;
+}
+
+bool secret_equal(const struct secret *a, const struct secret *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
+}

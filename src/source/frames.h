@@ -1,7 +1,7 @@
 /* frames.h - the JSON objects in a body that comes in pieces: the items of a list, the events of a watch.
  *
  * Each object is found by a scanner as it arrives and handed on as text, so that neither a whole list nor
- * its tree is ever in memory. metadata.managedFields is dropped unparsed. Whether an object is JSON at all
+ * its tree is ever in memory. metadata.managedFields becomes null unparsed. Whether an object is JSON at all
  * is left to the parser that gets it; the scanner sees to brackets, strings, depth and size.
  */
 #ifndef KUBE_NFT_SOURCE_FRAMES_H
@@ -18,6 +18,7 @@ struct frames;
 enum frames_limit {
 	/* Of one object, without managedFields; what is longer is cut and told as too big. */
 	FRAME_MAX_BYTES = 3 * 1024 * 1024,
+	/* Down to here brackets must match. What is deeper is passed on, for the parser to refuse. */
 	FRAME_MAX_DEPTH = 64,
 	/* Of what a list says besides its items: metadata with the continue token. */
 	FRAME_MAX_HEAD_BYTES = 64 * 1024,
@@ -33,6 +34,9 @@ struct frame {
 	const char *text; /* the object; not terminated; valid during the call */
 	size_t len;
 	bool too_big; /* @text is only its beginning */
+	/* Of its metadata, taken from the text, so that an object can be named that is too big or that
+	 * can't be parsed or decoded. "" when absent, or written with an escape or a zero byte. */
+	const char *namespace, *name, *resource_version;
 };
 
 /* A negative errno ends the reading with it. */

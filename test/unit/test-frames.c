@@ -1,0 +1,629 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "fail-alloc.h"
+#include "object/decode.h"
+#include "source/frames.h"
+
+enum { ENOUGH_TEXT = 130 };
+
+/* One line for each frame: "TYPE NAMESPACE/NAME@VERSION LENGTH TEXT", what is not there left out. */
+static int frame_print(const struct frame *frame, void *userdata)
+{
+	struct buf *out = userdata;
+
+	if (frame->type)
+		buf_printf(out, "%s ", frame->type);
+	buf_printf(out, "%s/%s@%s ", frame->namespace, frame->name, frame->resource_version);
+	if (frame->too_big)
+		buf_puts(out, "too big ");
+	if (frame->len < ENOUGH_TEXT)
+		buf_append(out, frame->text, frame->len);
+	else
+		buf_printf(out, "%zu bytes", frame->len);
+	buf_puts(out, "\n");
+	return 0;
+}
+
+/* The body in pieces: @first bytes, then @step at a time. What was told, and a last line of how it ended:
+ * "= KIND VERSION CONTINUE", or "! message". */
+static void frames_print(enum frames_kind kind, const char *body, size_t len, size_t first,
+			 size_t step, struct buf *out)
+{
+	_cleanup_(frames_freep) struct frames *f = NULL;
+	struct error err = { 0 };
+	struct list_head head;
+	int r = 0;
+
+	assert_int_equal(frames_new(kind, frame_print, out, &f), 0);
+	for (size_t at = 0, n = first; at < len && r == 0; at += n, n = step) {
+		/* Of its own, so that a sanitizer sees a look beyond it. */
+		n = n < len - at ? n : len - at;
+		char *piece = malloc(n + (n == 0));
+
+		assert_non_null(piece);
+		memcpy(piece, body + at, n);
+		r = frames_push(f, piece, n, &err);
+		free(piece);
+	}
+	if (r == 0)
+		r = frames_end(f, &err);
+	if (r < 0) {
+		assert_int_equal(err.code, r);
+		buf_printf(out, "! %s\n", err.message);
+		return;
+	}
+	head = frames_list_head(f);
+	buf_printf(out, "= %s %s %s\n", head.kind, head.resource_version, head.continue_token);
+}
+
+static size_t lines_len(const struct buf *out)
+{
+	const char *last = strstr(buf_text(out), "! ");
+
+	return last ? (size_t)(last + 2 - buf_text(out)) : out->len;
+}
+
+/* However the body is cut, the same comes out; a sentence may show more or less of what was wrong. */
+static void assert_frames_of(enum frames_kind kind, const char *body, size_t len,
+			     const char *expected)
+{
+	_cleanup_buf_ struct buf whole = { 0 };
+
+	frames_print(kind, body, len, len, len, &whole);
+	assert_string_equal(buf_text(&whole), expected);
+	for (size_t first = 0; first <= len; first++) {
+		for (size_t step = 1; step <= len; step += len) {
+			_cleanup_buf_ struct buf out = { 0 };
+
+			frames_print(kind, body, len, first, step, &out);
+			if (lines_len(&out) != lines_len(&whole) ||
+			    memcmp(buf_text(&out), expected, lines_len(&out)) != 0)
+				fail_msg("cut at %zu:\n%s\nnot\n%s", first, buf_text(&out),
+					 expected);
+		}
+	}
+}
+
+/* Single quotes are written for double ones, backticks for single ones. */
+static void quotes_double(char *text)
+{
+	for (; *text; text++)
+		if (*text == '\'')
+			*text = '"';
+		else if (*text == '`')
+			*text = '\'';
+}
+
+static void assert_frames(enum frames_kind kind, const char *body, const char *expected)
+{
+	_cleanup_free_ char *body_text = strdup(body), *expected_text = strdup(expected);
+
+	assert_true(body_text && expected_text);
+	quotes_double(body_text);
+	quotes_double(expected_text);
+	assert_frames_of(kind, body_text, strlen(body_text), expected_text);
+}
+
+static void test_items_of_a_list(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_LIST,
+		      "{'kind':'ServiceList','apiVersion':'v1','metadata':{'resourceVersion':'7',"
+		      "'continue':'abc','remainingItemCount':3},'items':[{'metadata':{'name':'a',"
+		      "'namespace':'x','resourceVersion':'5'},'spec':{'b':[{}]}},{},\n"
+		      " {'c':[1, 2]} ]}\n",
+		      "x/a@5 {'metadata':{'name':'a','namespace':'x','resourceVersion':'5'},"
+		      "'spec':{'b':[{}]}}\n"
+		      "/@ {}\n"
+		      "/@ {'c':[1, 2]}\n"
+		      "= ServiceList 7 abc\n");
+}
+
+static void test_members_of_a_list_in_any_order(void **state)
+{
+	(void)state;
+	assert_frames(
+		FRAMES_LIST,
+		" { 'items' : [ { 'a' : 1 } , {'b':2}\t],\r\n'more':[{'items':[{}]}, [], 'items'],"
+		"'metadata':{'items':[{}],'resourceVersion':'8'}, 'kind':'PodList'}",
+		"/@ { 'a' : 1 }\n"
+		"/@ {'b':2}\n"
+		"= PodList 8 \n");
+}
+
+static void test_lists_without_items(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_LIST, "{'kind':'PodList','items':[]}", "= PodList  \n");
+	assert_frames(FRAMES_LIST, "{'kind':'PodList','items':null,'metadata':{}}",
+		      "= PodList  \n");
+	assert_frames(FRAMES_LIST, "{'kind':'PodList','items':[ ],'metadata':[]}", "= PodList  \n");
+	assert_frames(FRAMES_LIST, "{'kind':'Status','code':410,'metadata':{}}", "= Status  \n");
+}
+
+static void test_events_of_a_watch(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_WATCH, "", "=   \n");
+	assert_frames(
+		FRAMES_WATCH,
+		"{'type':'ADDED','object':{'kind':'Pod','metadata':{'namespace':'n','name':'a'}}}\n"
+		"{'object':{'metadata':{'resourceVersion':'9'}},'type':'BOOKMARK'}"
+		" {'more':{'object':{}},'type':'DELETED','object':{'object':{'type':'x'}}}\r\n\n",
+		"ADDED n/a@ {'kind':'Pod','metadata':{'namespace':'n','name':'a'}}\n"
+		"BOOKMARK /@9 {'metadata':{'resourceVersion':'9'}}\n"
+		"DELETED /@ {'object':{'type':'x'}}\n"
+		"=   \n");
+}
+
+static void test_managed_fields_become_null(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_LIST,
+		      "{'kind':'PodList','items':[{'managedFields':[1],'metadata':{'name':'a',"
+		      "'managedFields':[{'metadata':'[\\'','x':{'name':'b'}}],'uid':'u'},"
+		      "'spec':{'metadata':{'managedFields':[2],'name':'c'}}},"
+		      "{'metadata':{'managedFields' :\t{'name':'b'}\n}},"
+		      "{'metadata':{'managedFields':'no list','ownerReferences':[{'name':'d',"
+		      "'managedFields':[3]}]}}]}",
+		      "/a@ {'managedFields':[1],'metadata':{'name':'a','managedFields':null,"
+		      "'uid':'u'},'spec':{'metadata':{'managedFields':[2],'name':'c'}}}\n"
+		      "/@ {'metadata':{'managedFields' :\tnull\n}}\n"
+		      "/@ {'metadata':{'managedFields':'no list','ownerReferences':[{'name':'d',"
+		      "'managedFields':[3]}]}}\n"
+		      "= PodList  \n");
+	assert_frames(FRAMES_WATCH,
+		      "{'object':{'metadata':{'managedFields':[{}],'name':'a'}},'type':'ADDED'}",
+		      "ADDED /a@ {'metadata':{'managedFields':null,'name':'a'}}\n"
+		      "=   \n");
+}
+
+/* Names are plain text: what is written in another way is no name that an object can have. */
+static void test_names_are_plain_text(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_WATCH,
+		      "{'type':'ADDED','object':{'name':'no','metadata':{'name':'a\\u002eb',"
+		      "'resourceVersion':['no'],'namespace':{'namespace':'no'}}}}",
+		      "ADDED /@ {'name':'no','metadata':{'name':'a\\u002eb',"
+		      "'resourceVersion':['no'],'namespace':{'namespace':'no'}}}\n=   \n");
+	assert_frames(FRAMES_WATCH,
+		      "{'type':'ADDED','object':{'metadata':{'name':5,'namespace':'\\\\'}}}"
+		      "{'type':'ADDED','object':{'metadata':['name','namespace','x']}}",
+		      "ADDED /@ {'metadata':{'name':5,'namespace':'\\\\'}}\n"
+		      "ADDED /@ {'metadata':['name','namespace','x']}\n=   \n");
+}
+
+static void name_told(size_t len, size_t expected)
+{
+	_cleanup_buf_ struct buf out = { 0 };
+	char body[512], name[300];
+
+	memset(name, 'n', len);
+	name[len] = '\0';
+	snprintf(body, sizeof(body),
+		 "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"%s\"}}}", name);
+	frames_print(FRAMES_WATCH, body, strlen(body), 70, 10, &out);
+	assert_int_equal(strcspn(buf_text(&out) + strlen("ADDED /"), "@"), expected);
+}
+
+static void test_longest_name(void **state)
+{
+	(void)state;
+	name_told(OBJECT_MAX_NAME, OBJECT_MAX_NAME);
+	name_told(255, 255);
+	name_told(256, 0);
+	name_told(257, 0);
+}
+
+static void test_A10_strings_are_passed_on(void **state)
+{
+	static const char body[] =
+		"{\"items\":[{\"a\":\"\\\"}],\\\\\",\"b\":\"\\ud800\xff\x01\n\0{\""
+		"},{\"metadata\":{\"name\":\"a\0b\"}}],\"kind\":\"PodList\"}";
+	static const char expected[] = "/@ {\"a\":\"\\\"}],\\\\\",\"b\":\"\\ud800\xff\x01\n\0{\"}\n"
+				       "/@ {\"metadata\":{\"name\":\"a\0b\"}}\n"
+				       "= PodList  \n";
+	_cleanup_buf_ struct buf out = { 0 };
+
+	(void)state;
+	for (size_t first = 0; first < sizeof(body); first++) {
+		buf_reset(&out);
+		frames_print(FRAMES_LIST, body, sizeof(body) - 1, first, 1, &out);
+		assert_int_equal(out.len, sizeof(expected) - 1);
+		assert_memory_equal(out.data, expected, sizeof(expected));
+	}
+}
+
+static void test_A10_zero_bytes_between_objects_are_refused(void **state)
+{
+	static const char list[] = "{\"items\":[{}\0]}", watch[] = "\0{}";
+
+	(void)state;
+	assert_frames_of(FRAMES_LIST, list, sizeof(list) - 1,
+			 "/@ {}\n! byte 12: \"\" is not expected here\n");
+	assert_frames_of(FRAMES_WATCH, watch, sizeof(watch) - 1,
+			 "! byte 0: \"\" is not expected here\n");
+}
+
+static void test_A10_numbers_and_duplicate_keys_are_passed_on(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_LIST,
+		      "{'kind':'PodList','items':[{'a':NaN,'a':1e999},{'b':99999999999999999999},"
+		      "{'metadata':{'name':'a','name':'b'}},{'c' 'd':,},{}]}",
+		      "/@ {'a':NaN,'a':1e999}\n"
+		      "/@ {'b':99999999999999999999}\n"
+		      "/b@ {'metadata':{'name':'a','name':'b'}}\n"
+		      "/@ {'c' 'd':,}\n"
+		      "/@ {}\n"
+		      "= PodList  \n");
+}
+
+static void test_A9_what_is_no_list_is_refused(void **state)
+{
+	static const struct {
+		const char *body;
+		const char *expected;
+	} rows[] = {
+		{ "", "! is empty\n" },
+		{ " \n", "! is empty\n" },
+		{ "<html><head><title>502 Bad Gateway</title>\r\n<body>to show all of it would be"
+		  " too much",
+		  "! byte 0: '<html><head><title>502 Bad Gateway</title>\\x0d\\x0a<body>to show all "
+		  "of' is not expected here\n" },
+		{ "404 page not found\n",
+		  "! byte 0: '404 page not found\\x0a' is not expected here\n" },
+		{ "[{}]", "! byte 0: '[{}]' is not expected here\n" },
+		{ "}", "! byte 0: '}' is not expected here\n" },
+		{ "\xef\xbb\xbf{}", "! byte 0: '\xef\xbb\xbf{}' is not expected here\n" },
+		{ "{}", "! '{}' is not a list\n" },
+		{ "{'kind':'PodList','metadata':{}}",
+		  "! '{'kind':'PodList','metadata':{}}' is not a list\n" },
+		{ "{'kind':'PodList','items':{}}",
+		  "! '{'kind':'PodList','items':{}}' is not a list\n" },
+		{ "{'kind':'PodList','items':'x'}",
+		  "! '{'kind':'PodList','items':'x'}' is not a list\n" },
+		{ "{'items':[1]}", "! byte 10: '1]}' is not expected here\n" },
+		{ "{'items':[null]}", "! byte 10: 'null]}' is not expected here\n" },
+		{ "{'items':[[]]}", "! byte 10: '[]]}' is not expected here\n" },
+		{ "{'items':['{}']}", "! byte 10: ''{}']}' is not expected here\n" },
+		{ "{'items':[,{}]}", "! byte 10: ',{}]}' is not expected here\n" },
+		{ "{'items':[{},]}", "/@ {}\n! byte 13: ']}' is not expected here\n" },
+		{ "{'items':[{},,{}]}", "/@ {}\n! byte 13: ',{}]}' is not expected here\n" },
+		{ "{'items':[{}{}]}", "/@ {}\n! byte 12: '{}]}' is not expected here\n" },
+		{ "{'items':[{}}", "/@ {}\n! byte 12: '}' is not expected here\n" },
+		{ "{'items':[{'a':[}]}]}", "! byte 16: '}]}]}' is not expected here\n" },
+		{ "{'items':[{]}]}", "! byte 11: ']}]}' is not expected here\n" },
+		{ "{'items':[{}]}}", "/@ {}\n! byte 14: '}' is not expected here\n" },
+		{ "{'items':[{}]}{'items':[]}",
+		  "/@ {}\n! byte 14: '{'items':[]}' is not expected here\n" },
+		{ "{'items':[]} x", "! byte 13: 'x' is not expected here\n" },
+		{ "{'items':[{}],'items':[{}]}",
+		  "/@ {}\n/@ {}\n! '{'items':null,'items':null}': line 1 column 21: duplicate object "
+		  "key near `'items'`\n" },
+		{ "{'items':[] 'kind':'x'}",
+		  "! '{'items':null 'kind':'x'}': line 1 column 20: `}` expected near `'kind'`\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_frames(FRAMES_LIST, rows[i].body, rows[i].expected);
+}
+
+static void test_A9_what_is_no_event_is_refused(void **state)
+{
+	static const struct {
+		const char *body;
+		const char *expected;
+	} rows[] = {
+		{ "upstream connect error",
+		  "! byte 0: 'upstream connect error' is not expected here\n" },
+		{ "{'kind':'Status','code':410}",
+		  "! '{'kind':'Status','code':410}' is not an event\n" },
+		{ "{'type':'ADDED'}", "! '{'type':'ADDED'}' is not an event\n" },
+		{ "{'type':'ADDED','object':null}",
+		  "! '{'type':'ADDED','object':null}' is not an event\n" },
+		{ "{'type':1,'object':{}}", "! '{'type':1,'object':null}' is not an event\n" },
+		{ "{'object':{}}", "! '{'object':null}' is not an event\n" },
+		{ "{'type':'A','object':{}}{'type':'B'}",
+		  "A /@ {}\n! '{'type':'B'}' is not an event\n" },
+		{ "{'type':'A','object':{}},{}",
+		  "A /@ {}\n! byte 24: ',{}' is not expected here\n" },
+		{ "{'type':'A','object':{},'object':{}}",
+		  "! '{'type':'A','object':null,'object':null}': line 1 column 34: duplicate object "
+		  "key near `'object'`\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_frames(FRAMES_WATCH, rows[i].body, rows[i].expected);
+}
+
+/* A body is whole at its end and nowhere before. */
+static void test_A9_truncated_bodies_are_refused(void **state)
+{
+	static const char list[] = "{\"kind\":\"PodList\",\"items\":[{\"a\":\"b\"},{}]}";
+	static const char event[] = "{\"type\":\"ADDED\",\"object\":{\"a\":[\"\\\"\"]}}";
+	char expected[64];
+
+	(void)state;
+	for (size_t len = 1; len < sizeof(list) - 1; len++) {
+		_cleanup_buf_ struct buf out = { 0 };
+
+		frames_print(FRAMES_LIST, list, len, len, len, &out);
+		snprintf(expected, sizeof(expected), "! breaks off after %zu bytes\n", len);
+		assert_non_null(strstr(buf_text(&out), expected));
+	}
+	for (size_t len = 1; len < sizeof(event) - 1; len++) {
+		_cleanup_buf_ struct buf out = { 0 };
+
+		frames_print(FRAMES_WATCH, event, len, len, len, &out);
+		snprintf(expected, sizeof(expected), "! breaks off after %zu bytes\n", len);
+		assert_string_equal(buf_text(&out), expected);
+	}
+}
+
+/* "{'items':[BEFORE xxx... BEHIND,{}]}" where the object with @n times @fill is the first item. */
+static void assert_filled(const char *before, char fill, size_t n, const char *behind,
+			  const char *expected)
+{
+	_cleanup_buf_ struct buf body = { 0 }, out = { 0 };
+	_cleanup_free_ char *expected_text = strdup(expected);
+	char *room;
+
+	buf_puts(&body, "{\"kind\":\"PodList\",\"items\":[");
+	buf_puts(&body, before);
+	room = buf_reserve(&body, n);
+	assert_true(room && expected_text);
+	memset(room, fill, n);
+	buf_advance(&body, n);
+	buf_puts(&body, behind);
+	buf_puts(&body, ",{}]}");
+	frames_print(FRAMES_LIST, body.data, body.len, 1000, 16384, &out);
+	quotes_double(expected_text);
+	assert_string_equal(buf_text(&out), expected_text);
+}
+
+static void test_A10_object_at_the_limit(void **state)
+{
+	static const char before[] = "{\"metadata\":{\"name\":\"a\"},\"b\":\"", behind[] = "\"}";
+	size_t room = FRAME_MAX_BYTES - strlen(before) - strlen(behind);
+
+	(void)state;
+	assert_filled(before, 'x', room, behind, "/a@ 3145728 bytes\n/@ {}\n= PodList  \n");
+	assert_filled(before, 'x', room + 1, behind,
+		      "/a@ too big 3145728 bytes\n/@ {}\n= PodList  \n");
+}
+
+/* An object is named even when its name is behind what is kept of it. */
+static void test_A10_object_of_100_megabytes(void **state)
+{
+	(void)state;
+	assert_filled("{\"b\":\"", 'x', 100 * 1000 * 1000,
+		      "\",\"metadata\":{\"name\":\"a\",\"namespace\":\"n\"}}",
+		      "n/a@ too big 3145728 bytes\n/@ {}\n= PodList  \n");
+}
+
+static void test_A10_managed_fields_of_100_megabytes(void **state)
+{
+	(void)state;
+	assert_filled("{\"metadata\":{\"managedFields\":[\"", 'x', 100 * 1000 * 1000,
+		      "\"],\"name\":\"a\"}}",
+		      "/a@ {'metadata':{'managedFields':null,'name':'a'}}\n/@ {}\n= PodList  \n");
+}
+
+/* Its parser says what is wrong with it. */
+static void test_A10_deep_object_ends_no_list(void **state)
+{
+	static const size_t depths[] = { 1000, 1000000 };
+	static const char behind[] = "],\"metadata\":{\"name\":\"a\"}}";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(depths); i++) {
+		_cleanup_free_ char *inside = malloc(depths[i] + sizeof(behind));
+		char expected[128];
+
+		assert_non_null(inside);
+		memset(inside, ']', depths[i] - 1);
+		memcpy(inside + depths[i] - 1, behind, sizeof(behind));
+		snprintf(expected, sizeof(expected), "/a@ %zu bytes\n/@ {}\n= PodList  \n",
+			 2 * depths[i] + strlen("{\"b\":") + strlen(behind) - 1);
+		assert_filled("{\"b\":", '[', depths[i], inside, expected);
+	}
+}
+
+static void test_A10_brackets_match_down_to_the_limit(void **state)
+{
+	char inside[FRAME_MAX_DEPTH + 8];
+
+	(void)state;
+	for (size_t n = FRAME_MAX_DEPTH - 1; n <= FRAME_MAX_DEPTH; n++) {
+		bool matched = n < FRAME_MAX_DEPTH;
+
+		memset(inside, ']', n);
+		strcpy(inside + n, "}");
+		inside[0] = '}';
+		assert_filled("{\"b\":", '[', n, inside,
+			      matched ? "! byte 95: '}]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+					"]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]}' is not expected here\n" :
+					"/@ 134 bytes\n/@ {}\n= PodList  \n");
+	}
+}
+
+static void test_A10_a_million_labels(void **state)
+{
+	enum { LABELS = 1000 * 1000 };
+	_cleanup_free_ char *labels = malloc(LABELS * 16);
+	size_t len = 0;
+
+	(void)state;
+	assert_non_null(labels);
+	for (size_t i = 0; i < LABELS; i++)
+		len += (size_t)sprintf(labels + len, "\"k%zu\":\"\",", i);
+	strcpy(labels + len, "\"\":\"\"},\"name\":\"a\"}}");
+	assert_filled("{\"metadata\":{\"labels\":{", ' ', 1, labels,
+		      "/a@ too big 3145728 bytes\n/@ {}\n= PodList  \n");
+}
+
+static int head_push(enum frames_kind kind, const char *before, size_t n, const char *behind,
+		     struct error *err)
+{
+	_cleanup_(frames_freep) struct frames *f = NULL;
+	_cleanup_buf_ struct buf out = { 0 };
+	_cleanup_free_ char *fill = malloc(n);
+	int r;
+
+	assert_non_null(fill);
+	memset(fill, 'x', n);
+	assert_int_equal(frames_new(kind, frame_print, &out, &f), 0);
+	r = frames_push(f, before, strlen(before), err);
+	if (r == 0)
+		r = frames_push(f, fill, n, err);
+	if (r == 0)
+		r = frames_push(f, behind, strlen(behind), err);
+	return r < 0 ? r : frames_end(f, err);
+}
+
+static void test_A10_head_at_the_limit(void **state)
+{
+	static const struct {
+		enum frames_kind kind;
+		const char *before, *behind;
+		size_t len; /* with null for the objects */
+	} rows[] = {
+		{ FRAMES_LIST, "{\"metadata\":{\"continue\":\"",
+		  "\"},\"items\":[{},{}],\"kind\":\"PodList\"}",
+		  strlen("{'metadata':{'continue':''},'items':null,'kind':'PodList'}") },
+		{ FRAMES_WATCH, "{\"object\":{},\"type\":\"", "\"}",
+		  strlen("{'object':null,'type':''}") },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t room = FRAME_MAX_HEAD_BYTES - rows[i].len;
+		struct error err = { 0 };
+
+		assert_int_equal(
+			head_push(rows[i].kind, rows[i].before, room, rows[i].behind, &err), 0);
+		assert_int_equal(head_push(rows[i].kind, rows[i].before, room + 1, rows[i].behind,
+					   &err),
+				 -E2BIG);
+		assert_string_equal(err.message, "more than 65536 bytes besides the objects");
+	}
+}
+
+static int third_refuse(const struct frame *frame, void *userdata)
+{
+	size_t *n = userdata;
+
+	(void)frame;
+	return ++*n == 3 ? -ECANCELED : 0;
+}
+
+static void test_reader_ends_the_reading(void **state)
+{
+	static const char body[] = "{\"items\":[{},{},{},{}],\"kind\":\"PodList\"}";
+	_cleanup_(frames_freep) struct frames *f = NULL;
+	struct error err = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(frames_new(FRAMES_LIST, third_refuse, &n, &f), 0);
+	assert_int_equal(frames_push(f, body, strlen(body), &err), -ECANCELED);
+	assert_int_equal(n, 3);
+	assert_int_equal(err.code, 0);
+}
+
+static int frame_pass(const struct frame *frame, void *userdata)
+{
+	(void)frame;
+	(void)userdata;
+	return 0;
+}
+
+static int body_read(enum frames_kind kind, const char *body)
+{
+	_cleanup_(frames_freep) struct frames *f = NULL;
+	struct error err = { 0 };
+	int r = frames_new(kind, frame_pass, NULL, &f);
+
+	if (r == 0)
+		r = frames_push(f, body, strlen(body), &err);
+	if (r == 0)
+		r = frames_end(f, &err);
+	return r;
+}
+
+/* Calls from here are counted, and jansson calls them. */
+static void *counted_malloc(size_t size)
+{
+	return malloc(size);
+}
+
+static void test_H1_frames(void **state)
+{
+	static const char *const bodies[] = {
+		[FRAMES_LIST] = "{\"kind\":\"PodList\",\"items\":[{\"a\":1},{\"b\":22222222222}]}",
+		[FRAMES_WATCH] = "{\"type\":\"ADDED\",\"object\":{\"a\":1}}\n",
+	};
+
+	(void)state;
+	json_set_alloc_funcs(counted_malloc, free);
+	json_decref(json_object()); /* draws the seed of the hash tables, which opens files */
+	for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
+		for (unsigned n = 1;; n++) {
+			int r;
+
+			fail_alloc_at(n);
+			r = body_read((enum frames_kind)i, bodies[i]);
+			if (!fail_alloc_end()) {
+				assert_int_equal(r, 0);
+				assert_true(n > 5);
+				break;
+			}
+			assert_int_equal(r, -ENOMEM);
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_items_of_a_list),
+		cmocka_unit_test(test_members_of_a_list_in_any_order),
+		cmocka_unit_test(test_lists_without_items),
+		cmocka_unit_test(test_events_of_a_watch),
+		cmocka_unit_test(test_managed_fields_become_null),
+		cmocka_unit_test(test_names_are_plain_text),
+		cmocka_unit_test(test_longest_name),
+		cmocka_unit_test(test_A10_strings_are_passed_on),
+		cmocka_unit_test(test_A10_zero_bytes_between_objects_are_refused),
+		cmocka_unit_test(test_A10_numbers_and_duplicate_keys_are_passed_on),
+		cmocka_unit_test(test_A9_what_is_no_list_is_refused),
+		cmocka_unit_test(test_A9_what_is_no_event_is_refused),
+		cmocka_unit_test(test_A9_truncated_bodies_are_refused),
+		cmocka_unit_test(test_A10_object_at_the_limit),
+		cmocka_unit_test(test_A10_object_of_100_megabytes),
+		cmocka_unit_test(test_A10_managed_fields_of_100_megabytes),
+		cmocka_unit_test(test_A10_deep_object_ends_no_list),
+		cmocka_unit_test(test_A10_brackets_match_down_to_the_limit),
+		cmocka_unit_test(test_A10_a_million_labels),
+		cmocka_unit_test(test_A10_head_at_the_limit),
+		cmocka_unit_test(test_reader_ends_the_reading),
+		cmocka_unit_test(test_H1_frames),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -43,6 +43,7 @@ struct exec_plugin {
 	size_t n_env;
 	const char *install_hint; /* may be NULL */
 	bool provide_cluster_info;
+	const char *cluster_config; /* JSON, to go with the cluster's info; may be NULL */
 };
 
 struct api_access {
@@ -51,14 +52,16 @@ struct api_access {
 	const char *tls_server_name; /* NULL: the host of @server */
 	bool insecure;               /* insecure-skip-tls-verify */
 	struct pem ca;               /* neither: the system's */
-	const char *proxy_url;       /* NULL: as the environment says (HTTPS_PROXY, NO_PROXY) */
+	/* For curl; may hold a password. NULL: as the environment says (HTTPS_PROXY, NO_PROXY). */
+	const char *proxy_url;
 
+	/* None of these when @server is not encrypted. */
 	struct pem certificate, key;
 	struct secret *token;   /* inline; @token_file goes first */
 	const char *token_file; /* read again every minute and after a 401 */
 	const char *username;   /* basic authentication, may be NULL */
 	struct secret *password;
-	const struct exec_plugin *exec; /* NULL: none */
+	const struct exec_plugin *exec; /* NULL: none; only where nothing else is configured */
 };
 
 /* The current context of the kubeconfig @path. @master (may be NULL) replaces its server. Paths in it

@@ -85,6 +85,11 @@ class Agent:
             self.process.kill()
             self.process = None
 
+    def kill(self) -> None:
+        """See that it does not run any more."""
+        if self.process:
+            self.stop(signal.SIGKILL)
+
     def signal(self, number: int) -> None:
         assert self.process is not None
         self.process.send_signal(number)

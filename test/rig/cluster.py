@@ -39,8 +39,9 @@ FLAGS = (
     *(f"--service-external-ip-range={r}" for r in EXTERNAL_RANGES),
     *(f"--loadbalancer-ip-range={r}" for r in LOAD_BALANCER_RANGES),
 )
-# The frontend by which settle() sees that the agent has come so far.
+# The frontend by which settle() sees that the agent has come so far, and its endpoint if need be.
 MARKER_IPS = {4: "10.96.255.254", 6: "fd96::fffe"}
+MARKER_ENDPOINTS = {4: "10.244.2.250", 6: "fd44:0:0:2::fa"}
 
 
 def cluster_ip(number: int) -> dict[int, str]:
@@ -161,6 +162,7 @@ class Cluster:
         self.cleanup = contextlib.ExitStack()
         self.prefix = unique_prefix()
         self.pods: dict[str, Pod] = {}
+        self.agents: list[Agent] = []
         self._marks = 0
         self._numbers = 9
 
@@ -173,6 +175,8 @@ class Cluster:
             self.manifests = self.directory / "manifests"
             self.manifests.mkdir()
             self._build()
+            for node in self.nodes:
+                self.apply(node.host_name, node.object())
             self.cleanup = self.cleanup.pop_all()
         return self
 
@@ -189,8 +193,6 @@ class Cluster:
         self.lan.ip("link add lan type bridge", "link set lan up")
         self.client = Host("client", CLIENT_IPS, self)
         self.nodes = [Node(number, self) for number in (1, 2)]
-        for node in self.nodes:
-            self.apply(node.host_name, node.object())
         self.node1, self.node2 = self.nodes
         self._add_routes()
 
@@ -232,7 +234,8 @@ class Cluster:
         log = self.directory / f"{name}.log"
         source = self.source if source is None else source
         made = Agent(self.node1, source, log, flags, program=program, wrapper=wrapper)
-        self.cleanup.callback(lambda: made.process and made.stop(9))
+        self.agents.append(made)
+        self.cleanup.callback(made.kill)
         return made
 
     def apply(self, name: str, *made: Object) -> None:
@@ -273,12 +276,16 @@ class Cluster:
         self._marks += 1
         marker = objects.service("marker", MARKER_IPS.values(), [objects.port(self._marks)])
         self.apply("zz-marker", marker)
+        self._wait_listed(
+            agent, "no-endpoints", {f: f"{MARKER_IPS[f]} . tcp . {self._marks} " for f in (4, 6)}
+        )
 
-        def marked(family: int) -> bool:
+    def _wait_listed(self, agent: Agent, name: str, wanted: dict[int, str]) -> None:
+        """Wait until the maps @name of both families hold the elements @wanted."""
+
+        def listed(family: int) -> bool:
             table = "ip" if family == 4 else "ip6"
-            listing = self.node1.run(
-                "nft", "list", "map", table, "kube-nft", "no-endpoints", check=False
-            )
-            return f"{MARKER_IPS[family]} . tcp . {self._marks} " in listing
+            listing = self.node1.run("nft", "list", "map", table, "kube-nft", name, check=False)
+            return wanted[family] in listing
 
-        agent.wait_until("the last change to be committed", lambda: marked(4) and marked(6))
+        agent.wait_until("the last change to be committed", lambda: listed(4) and listed(6))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,7 +56,7 @@ class LoneNode:
     ) -> Agent:
         log = self.directory / f"{space.name}.log"
         made = Agent(space, from_manifests(self.manifests), log, self.flags, wrapper=wrapper)
-        cleanup.callback(lambda: made.process and made.stop(signal.SIGKILL))
+        cleanup.callback(made.kill)
         return made
 
     def apply(self, name: str, *made: objects.Object) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-from .cluster import MARKER_IPS
+from .cluster import MARKER_ENDPOINTS, MARKER_IPS
 from .netns import Namespace
 
 TABLES = ("ip", "ip6")
-MARK = re.compile(rf"((?:{'|'.join(map(re.escape, MARKER_IPS.values()))}) \. tcp \.) \d+")
+MARKS = [rf"{re.escape(ip)} \. tcp" for ip in MARKER_IPS.values()] + [
+    re.escape(ip) for ip in MARKER_ENDPOINTS.values()
+]
+MARK = re.compile(rf"((?:{'|'.join(MARKS)}) \.) \d+")
 
 
 def without_counts(text: str) -> str:

@@ -53,7 +53,7 @@ struct api_handlers {
 	/* The last that is heard of a call. @r: 0 when the answer came whole, whatever its status; what a
 	 * handler returned; -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET (the body broke off), -EPROTO (TLS),
 	 * -ESTALE (our certificate or CA was renewed: start again), -EACCES (no credentials),
-	 * -EHOSTUNREACH (no address, or the name is not known). */
+	 * -EHOSTUNREACH (no address, or the name is not known), -EBADMSG (no proper HTTP), -ENOMEM. */
 	void (*done)(int r, const struct error *err, void *userdata);
 	void *userdata;
 };
@@ -62,12 +62,12 @@ struct api_handlers {
  * connection is made yet. */
 int api_client_new(struct loop *loop, const struct api_access *a, const char *user_agent_part,
 		   struct api_client **ret, struct error *err);
-/* Calls that run are dropped without a word. NULL is fine; returns NULL. */
+/* Calls that run are dropped without a word. Not from within a handler. NULL is fine; returns NULL. */
 struct api_client *api_client_free(struct api_client *c);
 DEFINE_CLEANUP(struct api_client, api_client_free);
 
 /* Start a call; @handlers are copied. @ret is borrowed and valid until done() or api_call_cancel().
- * -ENOMEM, -E2BIG (API_MAX_CALLS). */
+ * -ENOMEM, -E2BIG (API_MAX_CALLS), -EINVAL (a path that is not percent-encoded). */
 int api_call(struct api_client *c, const struct api_request *request,
 	     const struct api_handlers *handlers, struct api_call **ret, struct error *err);
 /* Drop the call; no handler is called any more. NULL is fine; returns NULL. May be called from its own

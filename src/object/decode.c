@@ -17,19 +17,18 @@ enum {
 
 struct kind {
 	const char *api_version;
-	bool namespaced;
 	size_t size;
 	void (*decode)(const struct field *root, struct object *o);
 };
 
 static const struct kind kinds[KIND_COUNT] = {
-	[KIND_SERVICE] = { "v1", true, sizeof(struct service), service_decode },
-	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", true, sizeof(struct endpoint_slice),
+	[KIND_SERVICE] = { "v1", sizeof(struct service), service_decode },
+	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", sizeof(struct endpoint_slice),
 				  endpoint_slice_decode },
-	[KIND_POD] = { "v1", true, sizeof(struct pod), pod_decode },
-	[KIND_NODE] = { "v1", false, sizeof(struct node), node_decode },
-	[KIND_NAMESPACE] = { "v1", false, sizeof(struct namespace_object), namespace_decode },
-	[KIND_NETWORK_POLICY] = { "networking.k8s.io/v1", true, sizeof(struct network_policy),
+	[KIND_POD] = { "v1", sizeof(struct pod), pod_decode },
+	[KIND_NODE] = { "v1", sizeof(struct node), node_decode },
+	[KIND_NAMESPACE] = { "v1", sizeof(struct namespace_object), namespace_decode },
+	[KIND_NETWORK_POLICY] = { "networking.k8s.io/v1", sizeof(struct network_policy),
 				  network_policy_decode },
 };
 
@@ -93,21 +92,19 @@ static bool annotation_is_kept(const char *key)
 	       strcmp(key, "endpoints.kubernetes.io/last-change-trigger-time") == 0;
 }
 
-static void names_decode(const struct field *meta, bool namespaced, struct object *o)
+static void names_decode(const struct field *meta, struct object *o)
 {
-	struct field name = field_member(meta, "name");
+	struct field name = field_member(meta, "name"), place = field_member(meta, "namespace");
+	const char *namespace = kind_is_namespaced(o->kind) ?
+					name_read(place, LABEL_MAX_BYTES, "-") :
+					NULL;
 
-	if (namespaced) {
-		const char *namespace = name_read(field_member(meta, "namespace"), LABEL_MAX_BYTES,
-						  "-");
-
-		o->namespace = namespace ? namespace : "default";
-	}
 	field_require(name);
 	o->name = name_read(name, OBJECT_MAX_NAME, "-.");
+	o->namespace = object_id(o->kind, namespace, o->name).namespace;
 }
 
-static void metadata_decode(const struct field *root, bool namespaced, struct object *o)
+static void metadata_decode(const struct field *root, struct object *o)
 {
 	static const struct map_limits label_limits = { .max_items = OBJECT_MAX_LABELS };
 	static const struct map_limits annotation_limits = {
@@ -118,7 +115,7 @@ static void metadata_decode(const struct field *root, bool namespaced, struct ob
 	struct field meta = field_member(root, "metadata");
 	struct field deletion = field_member(&meta, "deletionTimestamp");
 
-	names_decode(&meta, namespaced, o);
+	names_decode(&meta, o);
 	o->uid = field_string(field_member(&meta, "uid"));
 	o->resource_version = field_string(field_member(&meta, "resourceVersion"));
 	o->created = field_time(field_member(&meta, "creationTimestamp"));
@@ -147,25 +144,31 @@ static int object_refuse(const struct object *o, int code, struct error *err)
 			  *o->namespace ? "/" : "", o->name);
 }
 
-int object_decode(const json_t *root, struct object **ret, struct decode_stats *stats,
-		  struct error *err)
+/* The items of a list leave their kind out: the list says it for all of them. */
+static void kind_check(const struct field *document, enum object_kind kind)
 {
-	struct decoder d = { .err = err };
-	struct field document = field_root(&d, root);
-	enum object_kind kind = kind_find(&document);
-	_cleanup_(arena_freep) struct arena *arena = NULL;
-	struct object *o;
+	struct field kind_field = field_member(document, "kind");
+	const char *text = field_text(kind_field);
 
-	if (kind == KIND_COUNT)
-		return d.error;
-	d.arena = arena = arena_new(arena_hint(kind, root));
-	o = arena ? arena_alloc(arena, kinds[kind].size) : NULL;
+	field_require(*document);
+	if (text && strcmp(text, kind_name(kind)) != 0)
+		field_refuse(kind_field, -EINVAL, "is %.64s, not %s", text, kind_name(kind));
+}
+
+int object_decode_kind(const json_t *root, enum object_kind kind, struct object **ret,
+		       struct decode_stats *stats, struct error *err)
+{
+	_cleanup_(arena_freep) struct arena *arena = arena_new(arena_hint(kind, root));
+	struct decoder d = { .arena = arena, .err = err };
+	struct field document = field_root(&d, root);
+	struct object *o = arena ? arena_alloc(arena, kinds[kind].size) : NULL;
+
 	if (decoder_out_of_memory(&d, o))
 		return d.error;
-
 	o->kind = kind;
 	o->namespace = "";
-	metadata_decode(&document, kinds[kind].namespaced, o);
+	kind_check(&document, kind);
+	metadata_decode(&document, o);
 	if (!d.error)
 		kinds[kind].decode(&document, o);
 	if (d.error)
@@ -178,4 +181,14 @@ int object_decode(const json_t *root, struct object **ret, struct decode_stats *
 	o->arena = TAKE_PTR(arena);
 	*ret = o;
 	return 0;
+}
+
+int object_decode(const json_t *root, struct object **ret, struct decode_stats *stats,
+		  struct error *err)
+{
+	struct decoder d = { .err = err };
+	struct field document = field_root(&d, root);
+	enum object_kind kind = kind_find(&document);
+
+	return kind == KIND_COUNT ? d.error : object_decode_kind(root, kind, ret, stats, err);
 }

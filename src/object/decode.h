@@ -25,6 +25,10 @@ struct decode_stats {
  * not read: the caller skips it), -ENOMEM. @stats may be NULL. */
 int object_decode(const json_t *root, struct object **ret, struct decode_stats *stats,
 		  struct error *err);
+/* As object_decode() for a document of which it is known what it is; whether it says so itself makes no
+ * difference, but when it says that it is something else it is refused. */
+int object_decode_kind(const json_t *root, enum object_kind kind, struct object **ret,
+		       struct decode_stats *stats, struct error *err);
 
 /* Parse @len bytes of JSON text, with OBJECT_MAX_BYTES and OBJECT_MAX_DEPTH, duplicate keys refused,
  * into a tree that the caller owns. -EINVAL with line and column, -E2BIG, -ENOMEM. */

@@ -19,6 +19,25 @@ const char *kind_name(enum object_kind kind)
 	return kind_names[kind];
 }
 
+bool kind_is_namespaced(enum object_kind kind)
+{
+	return kind != KIND_NODE && kind != KIND_NAMESPACE;
+}
+
+struct object_id object_id(enum object_kind kind, const char *namespace, const char *name)
+{
+	bool namespaced = kind_is_namespaced(kind);
+	bool told = namespaced && namespace && *namespace;
+
+	return (struct object_id){
+		.kind = kind,
+		.namespace = told       ? namespace :
+			     namespaced ? "default" :
+					  "",
+		.name = name,
+	};
+}
+
 const char *protocol_name(enum protocol p)
 {
 	switch (p) {

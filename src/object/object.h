@@ -278,6 +278,17 @@ DEFINE_CLEANUP(struct object, object_free);
 
 /* "Service", "EndpointSlice", ... */
 const char *kind_name(enum object_kind kind);
+bool kind_is_namespaced(enum object_kind kind);
+
+/* Which object, when it is not there itself. Strings are borrowed. */
+struct object_id {
+	enum object_kind kind;
+	const char *namespace;
+	const char *name;
+};
+
+/* The one whose metadata says @namespace, which may be NULL or "". */
+struct object_id object_id(enum object_kind kind, const char *namespace, const char *name);
 
 /* By kind, namespace, name. */
 int object_cmp(const struct object *a, const struct object *b);

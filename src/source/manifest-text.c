@@ -42,12 +42,7 @@ static bool document_identify(const json_t *document, struct object_id *ret)
 		i++;
 	if (i == KIND_COUNT)
 		return false;
-	if (i == KIND_NODE || i == KIND_NAMESPACE)
-	namespace = "";
-	else if (!namespace || !*namespace) namespace = "default";
-	*ret = (struct object_id){ .kind = (enum object_kind)i,
-				   .namespace = namespace,
-				   .name = name };
+	*ret = object_id((enum object_kind)i, namespace, name);
 	return true;
 }
 

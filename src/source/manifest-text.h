@@ -16,12 +16,6 @@ struct decode_stats;
 /* JSON: one document, or several one behind the other. */
 enum manifest_format { MANIFEST_YAML, MANIFEST_JSON };
 
-struct object_id {
-	enum object_kind kind;
-	const char *namespace;
-	const char *name;
-};
-
 /* A document, or an item of a list, that can't be read. */
 struct manifest_problem {
 	unsigned line;

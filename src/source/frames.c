@@ -216,7 +216,7 @@ static enum place place_inside(const struct frames *f, char c)
 		return SHELL;
 	if (f->place == ITEMS)
 		return OBJECT;
-	if (!f->is_value || f->depth != f->place_depth)
+	if (f->depth != f->place_depth)
 		return f->place;
 	if (f->place == SHELL && list && c == '[' && capture_is(&f->key, "items"))
 		return ITEMS;
@@ -363,7 +363,7 @@ static int byte_take(struct frames *f, const char *p, struct error *err)
 static const char *string_take(struct frames *f, const char *p)
 {
 	const char *start = p;
-	bool plain = !f->escaped;
+	bool plain = true;
 
 	for (; p < f->end; p++) {
 		if (f->escaped)

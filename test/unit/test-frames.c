@@ -206,6 +206,25 @@ static void test_names_are_plain_text(void **state)
 		      "ADDED /@ {'metadata':['name','namespace','x']}\n=   \n");
 }
 
+/* Members count where they belong, and only with the type that they have there. */
+static void test_members_elsewhere(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_LIST,
+		      "{'object':{},'more':{'items':[{}]},'kind':'PodList','items':[]}",
+		      "= PodList  \n");
+	assert_frames(FRAMES_LIST, "{'items':{'more':[{}]}}",
+		      "! '{'items':{'more':[{}]}}' is not a list\n");
+	assert_frames(FRAMES_WATCH, "{'items':[{}],'more':{'object':{}},'object':{},'type':'A'}",
+		      "A /@ {}\n=   \n");
+	assert_frames(FRAMES_WATCH, "{'type':'A','object':[{}]}",
+		      "! '{'type':'A','object':[{}]}' is not an event\n");
+	assert_frames(FRAMES_WATCH, "{'type':'A','object':{'metadata':['managedFields',[1]]}}",
+		      "A /@ {'metadata':['managedFields',[1]]}\n=   \n");
+	assert_frames(FRAMES_WATCH, "{'type':'A','object':{'metadata':[{'a':{'name':'b'}}]}}",
+		      "A /@ {'metadata':[{'a':{'name':'b'}}]}\n=   \n");
+}
+
 static void name_told(size_t len, size_t expected)
 {
 	_cleanup_buf_ struct buf out = { 0 };
@@ -607,6 +626,7 @@ int main(void)
 		cmocka_unit_test(test_events_of_a_watch),
 		cmocka_unit_test(test_managed_fields_become_null),
 		cmocka_unit_test(test_names_are_plain_text),
+		cmocka_unit_test(test_members_elsewhere),
 		cmocka_unit_test(test_longest_name),
 		cmocka_unit_test(test_A10_strings_are_passed_on),
 		cmocka_unit_test(test_A10_zero_bytes_between_objects_are_refused),

@@ -44,13 +44,14 @@ int credentials_new(struct loop *loop, const struct api_access *a, struct creden
 struct credentials *credentials_free(struct credentials *c);
 DEFINE_CLEANUP(struct credentials, credentials_free);
 
-/* @r: 0 and @view, or a negative errno and the sentence. */
+/* @r: 0 and @view, or a negative errno and the sentence. May free the credentials. */
 typedef void (*credentials_fn)(int r, const struct credentials_view *view, const struct error *err,
 			       void *userdata);
 
 /* Make them current, then call @ready once: before this returns when nothing has to be waited for, later
  * when a plugin has to run. @renew: the server has just refused what it was given (401), so nothing
- * cached will do. Only one preparation at a time: -EBUSY. */
+ * cached will do. Whatever goes wrong is told by @ready. Only one preparation at a time: -EBUSY, and
+ * @ready is not called. */
 int credentials_prepare(struct credentials *c, bool renew, credentials_fn ready, void *userdata,
 			struct error *err);
 

@@ -11,20 +11,11 @@
 
 #include <cmocka.h>
 
-#include "base/buf.h"
+#include "base/arena.h"
 #include "base/cleanup.h"
 #include "manifests-fixture.h"
 
-/* The last texts that were asked for; enough for what one line of a test uses. */
-static struct buf *text_slot(void)
-{
-	static struct buf slots[8];
-	static size_t next;
-	struct buf *slot = &slots[next++ % ARRAY_SIZE(slots)];
-
-	buf_reset(slot);
-	return slot;
-}
+enum { READ_BYTES = 4096 };
 
 int folder_setup(void **state)
 {
@@ -34,8 +25,9 @@ int folder_setup(void **state)
 	if (!f)
 		return -1;
 	*state = f;
+	f->texts = arena_new(0);
 	snprintf(f->path, sizeof(f->path), "%s/kube-nft-XXXXXX", tmp ? tmp : "/tmp");
-	return mkdtemp(f->path) ? 0 : -1;
+	return f->texts && mkdtemp(f->path) ? 0 : -1;
 }
 
 int folder_teardown(void **state)
@@ -43,17 +35,19 @@ int folder_teardown(void **state)
 	struct folder *f = *state;
 
 	directory_delete(f->path);
+	arena_free(f->texts);
 	free(f);
 	return 0;
 }
 
 const char *folder_path(const struct folder *f, const char *name)
 {
-	struct buf *path = text_slot();
+	size_t size = strlen(f->path) + strlen(name) + sizeof("/");
+	char *path = arena_alloc(f->texts, size);
 
-	buf_printf(path, "%s/%s", f->path, name);
-	assert_int_equal(buf_error(path), 0);
-	return path->data;
+	assert_non_null(path);
+	snprintf(path, size, "%s/%s", f->path, name);
+	return path;
 }
 
 static void text_write(const struct folder *f, const char *name, const char *first,
@@ -82,19 +76,15 @@ const char *folder_write_program(const struct folder *f, const char *name, const
 
 const char *folder_read(const struct folder *f, const char *name)
 {
-	struct buf *text = text_slot();
 	FILE *file = fopen(folder_path(f, name), "re");
+	char *text = arena_alloc(f->texts, READ_BYTES + 1);
 	size_t n;
 
+	assert_non_null(text);
 	if (!file)
 		return NULL;
-	do {
-		char *room = buf_reserve(text, 4096);
-
-		assert_non_null(room);
-		n = fread(room, 1, 4096, file);
-		buf_advance(text, n);
-	} while (n > 0);
+	n = fread(text, 1, READ_BYTES, file);
+	text[n] = '\0';
 	fclose(file);
-	return text->data;
+	return text;
 }

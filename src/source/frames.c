@@ -30,11 +30,12 @@ struct capture {
 	char text[CAPTURE_BYTES];
 };
 
-enum { ID_NAMESPACE, ID_NAME, ID_RESOURCE_VERSION, ID_COUNT };
+enum { ID_NAMESPACE, ID_NAME, ID_UID, ID_RESOURCE_VERSION, ID_COUNT };
 
 static const char *const id_keys[ID_COUNT] = {
 	[ID_NAMESPACE] = "namespace",
 	[ID_NAME] = "name",
+	[ID_UID] = "uid",
 	[ID_RESOURCE_VERSION] = "resourceVersion",
 };
 
@@ -147,6 +148,7 @@ static int frame_tell(struct frames *f, const char *type)
 		.too_big = f->too_big,
 		.namespace = capture_text(&f->id[ID_NAMESPACE]),
 		.name = capture_text(&f->id[ID_NAME]),
+		.uid = capture_text(&f->id[ID_UID]),
 		.resource_version = capture_text(&f->id[ID_RESOURCE_VERSION]),
 	};
 

@@ -36,7 +36,7 @@ struct frame {
 	bool too_big; /* @text is only its beginning */
 	/* Of its metadata, taken from the text, so that an object can be named that is too big or that
 	 * can't be parsed or decoded. "" when absent, or written with an escape or a zero byte. */
-	const char *namespace, *name, *resource_version;
+	const char *namespace, *name, *uid, *resource_version;
 };
 
 /* A negative errno ends the reading with it. */

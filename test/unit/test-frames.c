@@ -18,14 +18,15 @@
 
 enum { ENOUGH_TEXT = 130 };
 
-/* One line for each frame: "TYPE NAMESPACE/NAME@VERSION LENGTH TEXT", what is not there left out. */
+/* One line for each frame: "TYPE NAMESPACE/NAME@VERSION#UID LENGTH TEXT", what is not there left out. */
 static int frame_print(const struct frame *frame, void *userdata)
 {
 	struct buf *out = userdata;
 
 	if (frame->type)
 		buf_printf(out, "%s ", frame->type);
-	buf_printf(out, "%s/%s@%s ", frame->namespace, frame->name, frame->resource_version);
+	buf_printf(out, "%s/%s@%s", frame->namespace, frame->name, frame->resource_version);
+	buf_printf(out, "%s%s ", *frame->uid ? "#" : "", frame->uid);
 	if (frame->too_big)
 		buf_puts(out, "too big ");
 	if (frame->len < ENOUGH_TEXT)
@@ -178,7 +179,7 @@ static void test_managed_fields_become_null(void **state)
 		      "{'metadata':{'managedFields' :\t{'name':'b'}\n}},"
 		      "{'metadata':{'managedFields':'no list','ownerReferences':[{'name':'d',"
 		      "'managedFields':[3]}]}}]}",
-		      "/a@ {'managedFields':[1],'metadata':{'name':'a','managedFields':null,"
+		      "/a@#u {'managedFields':[1],'metadata':{'name':'a','managedFields':null,"
 		      "'uid':'u'},'spec':{'metadata':{'managedFields':[2],'name':'c'}}}\n"
 		      "/@ {'metadata':{'managedFields' :\tnull\n}}\n"
 		      "/@ {'metadata':{'managedFields':'no list','ownerReferences':[{'name':'d',"

@@ -6,13 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The finalizer of SplitMix64. */
-static inline uint64_t mix64(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-	return x ^ (x >> 31);
-}
+#include "base/mix.h"
 
 /* Of the 16 bytes of a struct addr and a number behind them. */
 static inline uint64_t mix_addr(const uint8_t bytes[static 16], uint32_t number)

@@ -12,6 +12,8 @@ struct source_events {
 		       void *userdata);
 	/* Something is wrong with the input and somebody should look. One sentence. */
 	void (*report)(const char *where, const char *problem, void *userdata);
+	/* What was reported of @where is over. One sentence. NULL: nobody asks. */
+	void (*recovered)(const char *where, const char *how, void *userdata);
 	void *userdata;
 };
 

@@ -27,6 +27,7 @@ enum reflector_limit {
 	REFLECTOR_HEALTHY_MS = 2 * 60 * 1000, /* after this the back-off begins anew */
 	REFLECTOR_WATCH_MIN_S = 300,          /* how long a watch is asked for: at random between */
 	REFLECTOR_WATCH_MAX_S = 600,
+	REFLECTOR_RETRY_AFTER_MAX_MS = 5 * 60 * 1000, /* longer wishes of a server become this one */
 	REFLECTOR_MAX_OBJECTS = 1000 * 1000,
 };
 
@@ -48,12 +49,12 @@ struct reflector_stats {
 	uint64_t last_heard_us; /* monotonic: when the server last said something; 0: never */
 };
 
-/* Start at once. @synced is called after the first whole list was told. @client, @loop and what @config and
+/* Start at once. @synced is called once, after the first whole list was told. @client, @loop and what @config and
  * @events point at must outlive it. */
 int reflector_new(struct api_client *client, struct loop *loop,
 		  const struct reflector_config *config, const struct source_events *events,
-		  void (*synced)(enum object_kind kind, void *userdata), struct reflector **ret,
-		  struct error *err);
+		  void (*synced)(enum object_kind kind, void *userdata), void *userdata,
+		  struct reflector **ret, struct error *err);
 struct reflector *reflector_free(struct reflector *r); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct reflector, reflector_free);
 

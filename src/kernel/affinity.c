@@ -3,12 +3,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_tables.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "kernel/affinity-key.h"
 #include "kernel/batch.h"
 #include "kernel/dump.h"
 #include "kernel/element-codec.h"
@@ -17,28 +20,88 @@
 
 #define PURGE_ATTEMPTS 5
 
-/* @ret_key: what a deletion names. @ret: frontend and target, no client. */
-static bool binding_get(const struct nlattr *attr, uint8_t family, struct element *ret_key,
-			struct element *ret)
+/* A single field is as long as it is, fields of a concatenation are padded to four bytes. */
+enum data_size {
+	DATA_IPV4_TARGET = 8,
+	DATA_IPV6_ADDR = 16,
+	DATA_PORT = 2,
+	DATA_MAX = DATA_IPV6_ADDR,
+};
+
+static const struct affinity_map maps[AFFINITY_MAPS] = {
+	{ "affinity", AF_INET },
+	{ "affinity", AF_INET6 },
+	{ "affinity-ports", AF_INET6 },
+};
+#define MAP_IPV4 0
+#define MAP_IPV6 1
+
+static const uint16_t data_sizes[AFFINITY_MAPS] = { DATA_IPV4_TARGET, DATA_IPV6_ADDR, DATA_PORT };
+
+const struct affinity_map *affinity_map(unsigned i)
 {
-	if (element_get(attr, SET_AFFINITY, family, NULL, ret_key) != ELEMENT_READ ||
-	    !element_get_target(attr, family, ret))
+	return &maps[i];
+}
+
+/* What is remembered of a frontend, as in the map: who the client is does not count. */
+struct binding {
+	uint8_t frontend[AFFINITY_FRONTEND_BYTES];
+	uint8_t data[DATA_MAX]; /* all zero: of a frontend all of whose bindings are meant */
+};
+
+static int binding_cmp(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct binding));
+}
+
+struct bindings {
+	struct binding *items;
+	size_t n, capacity;
+};
+
+static int bindings_add(struct bindings *s, const struct binding *b)
+{
+	if (ARRAY_RESERVE(s->items, s->n, s->capacity) < 0)
+		return -ENOMEM;
+	s->items[s->n++] = *b;
+	return 0;
+}
+
+static bool bindings_have(const struct bindings *s, const struct binding *b)
+{
+	return array_find(b, s->items, s->n, sizeof(*b), binding_cmp);
+}
+
+/* A map of another release, or somebody's own of that name, may hold what ours does not take. */
+static bool binding_get(const struct nlattr *attr, unsigned map, struct binding *ret)
+{
+	uint16_t key_len = 0, data_len = 0;
+	const uint8_t *key = element_get_value(attr, NFTA_SET_ELEM_KEY, &key_len);
+	const uint8_t *data = element_get_value(attr, NFTA_SET_ELEM_DATA, &data_len);
+
+	if (!key || !data || key_len != AFFINITY_KEY_BYTES || data_len != data_sizes[map])
 		return false;
-	memcpy(ret->addr, ret_key->addr, sizeof(ret->addr));
-	ret->protocol = ret_key->protocol;
-	ret->port = ret_key->port;
+	*ret = (struct binding){ 0 };
+	memcpy(ret->frontend, key + AFFINITY_CLIENT_BYTES, sizeof(ret->frontend));
+	memcpy(ret->data, data, data_len);
 	return true;
 }
 
-static int frontend_cmp(const struct element *a, const struct element *b)
+/* The binding that clients of @row, an endpoint of a frontend, have. */
+static void binding_of_row(const struct element *row, unsigned map, struct binding *ret)
 {
-	int c = memcmp(a->addr, b->addr, sizeof(a->addr));
+	uint16_t port = htons(row->target_port);
 
-	if (c)
-		return c;
-	if (a->protocol != b->protocol)
-		return a->protocol < b->protocol ? -1 : 1;
-	return a->port == b->port ? 0 : a->port < b->port ? -1 : 1;
+	*ret = (struct binding){ 0 };
+	affinity_key_frontend(row, ret->frontend);
+	if (map == MAP_IPV4) {
+		memcpy(ret->data, row->other, 4);
+		memcpy(ret->data + 4, &port, sizeof(port));
+	} else if (map == MAP_IPV6) {
+		memcpy(ret->data, row->other, DATA_IPV6_ADDR);
+	} else {
+		memcpy(ret->data, &port, sizeof(port));
+	}
 }
 
 static bool is_addition_of(const struct change *c, const struct element *row)
@@ -50,7 +113,8 @@ static bool is_addition_of(const struct change *c, const struct element *row)
 static bool is_beside(const struct change *c, const struct element *row)
 {
 	return c->element.set == row->set && c->element.family == row->family &&
-	       frontend_cmp(&c->element, row) == 0;
+	       c->element.protocol == row->protocol && c->element.port == row->port &&
+	       memcmp(c->element.addr, row->addr, sizeof(row->addr)) == 0;
 }
 
 static int change_cmp(const void *key, const void *item)
@@ -58,79 +122,85 @@ static int change_cmp(const void *key, const void *item)
 	return element_cmp(key, &((const struct change *)item)->element);
 }
 
-static const struct change *whole_find(const struct transaction *whole, const struct element *e)
+static const struct change *whole_find(const struct transaction *whole, const struct element *e,
+				       enum set_id set)
 {
-	return array_find(e, whole->changes, whole->n_changes, sizeof(*whole->changes), change_cmp);
+	struct element probe = *e;
+
+	probe.set = (uint8_t)set;
+	return array_find(&probe, whole->changes, whole->n_changes, sizeof(*whole->changes),
+			  change_cmp);
 }
 
-/* Whether @whole remembers the clients of the binding's frontend and has its target in the list of
- * all endpoints or, as it is not known which clients are outside, in that of this node's. */
-static bool binding_is_wanted(const struct transaction *whole, const struct element *binding)
+/* All endpoints of the frontend @e or, where it has a list of this node's, only those: it is not known
+ * which clients are outside. */
+static int wanted_of_frontend(const struct transaction *whole, const struct element *e,
+			      unsigned map, struct bindings *ret)
 {
-	const struct change *end = whole->changes + whole->n_changes, *c;
-	struct element probe = *binding;
+	const struct change *end = whole->changes + whole->n_changes;
+	bool local = whole_find(whole, e, SET_LOCAL_SERVICES);
+	const struct change *first = whole_find(whole, e,
+						local ? SET_LOCAL_ENDPOINTS : SET_ENDPOINTS);
+	struct binding b;
+	int r = 0;
 
-	memset(probe.other, 0, sizeof(probe.other));
-	probe.set = SET_AFFINITY_SERVICES;
-	if (!whole_find(whole, &probe))
-		return false;
-	probe.set = SET_LOCAL_SERVICES;
-	probe.set = whole_find(whole, &probe) ? SET_LOCAL_ENDPOINTS : SET_ENDPOINTS;
-	for (c = whole_find(whole, &probe); c && c < end && is_beside(c, &probe); c++)
-		if (is_addition_of(c, binding))
-			return true;
-	return false;
+	for (const struct change *c = first; r == 0 && c && c < end; c++) {
+		if (!is_beside(c, &first->element))
+			break;
+		binding_of_row(&c->element, map, &b);
+		r = bindings_add(ret, &b);
+	}
+	return r;
 }
 
-struct bindings {
-	uint8_t family;
-	const struct transaction *whole;
+static int wanted_collect(const struct transaction *whole, unsigned map, struct bindings *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < whole->n_changes; i++) {
+		const struct element *e = &whole->changes[i].element;
+
+		if (e->set == SET_AFFINITY_SERVICES && e->family == maps[map].family)
+			r = wanted_of_frontend(whole, e, map, ret);
+	}
+	array_sort(ret->items, ret->n, sizeof(*ret->items), binding_cmp);
+	return r;
+}
+
+/* Elements of a map, picked by what they remember. */
+struct pick {
+	unsigned map;
+	struct bindings bindings; /* sorted */
 	struct buf *out;
 };
 
-/* A map of another release, or somebody's own of that name, may hold what ours does not take. */
-static int binding_append(const struct nlattr *attr, void *userdata)
+static int pick_element(const struct nlattr *attr, void *userdata)
 {
-	struct bindings *b = userdata;
-	struct element key, binding;
+	struct pick *p = userdata;
+	struct binding b, frontend;
 
-	if (binding_get(attr, b->family, &key, &binding) && binding_is_wanted(b->whole, &binding))
-		buf_append(b->out, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
-	return buf_error(b->out);
+	if (!binding_get(attr, p->map, &b))
+		return 0;
+	frontend = b;
+	memset(frontend.data, 0, sizeof(frontend.data));
+	if (bindings_have(&p->bindings, &b) || bindings_have(&p->bindings, &frontend))
+		buf_append(p->out, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
+	return buf_error(p->out);
 }
 
-int affinity_read(struct netlink *nl, uint8_t family, const char *table,
+int affinity_read(struct netlink *nl, unsigned i, const char *table,
 		  const struct transaction *whole, struct buf *ret, struct error *err)
 {
-	struct bindings b = { .family = family, .whole = whole, .out = ret };
+	struct pick p = { .map = i, .out = ret };
 	struct error ignored = { 0 };
-	int r = dump_attrs(nl, family, table, set_name(SET_AFFINITY), binding_append, &b, &ignored);
+	int r = wanted_collect(whole, i, &p.bindings);
 
+	if (r == 0 && p.bindings.n > 0)
+		r = dump_attrs(nl, maps[i].family, table, maps[i].name, pick_element, &p, &ignored);
+	free(p.bindings.items);
 	if (r == -ENOENT)
 		return 0;
-	return r < 0 ? error_set(err, r, "read map affinity: %s", ignored.message) : 0;
-}
-
-/* What a transaction took away, in one order: frontends all of whose bindings go (no target) and
- * targets that their frontend has no more. */
-struct purge {
-	uint8_t family;
-	struct element *gone;
-	size_t n_gone, cap_gone;
-	struct change *found; /* deletions of bindings */
-	size_t n_found, cap_found;
-};
-
-static int gone_cmp(const void *a, const void *b)
-{
-	const struct element *x = a, *y = b;
-	int c = frontend_cmp(x, y);
-
-	if (c == 0)
-		c = memcmp(x->other, y->other, sizeof(x->other));
-	if (c == 0 && x->target_port != y->target_port)
-		c = x->target_port < y->target_port ? -1 : 1;
-	return c;
+	return r < 0 ? error_set(err, r, "read map %s: %s", maps[i].name, ignored.message) : 0;
 }
 
 /* An endpoint that only moved to another slot is deleted in one row and added in another; a timeout
@@ -166,73 +236,55 @@ static bool row_goes(const struct transaction *tx, size_t i)
 	       !row_stays(tx, i);
 }
 
-static int purge_collect(struct purge *p, const struct transaction *tx)
+/* What @tx took away: frontends all of whose bindings go (no data) and endpoints that their frontend has no
+ * more. */
+static int gone_collect(const struct transaction *tx, unsigned map, struct bindings *ret)
 {
-	for (size_t i = 0; i < tx->n_changes; i++) {
+	struct binding b;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < tx->n_changes; i++) {
 		const struct element *e = &tx->changes[i].element;
 
-		if (e->family != p->family || (!row_goes(tx, i) && !becomes_local(tx, i)))
+		if (e->family != maps[map].family || (!row_goes(tx, i) && !becomes_local(tx, i)))
 			continue;
-		if (ARRAY_RESERVE(p->gone, p->n_gone, p->cap_gone) < 0)
-			return -ENOMEM;
-		p->gone[p->n_gone++] = *e;
+		binding_of_row(e, map, &b);
+		r = bindings_add(ret, &b);
 	}
-	array_sort(p->gone, p->n_gone, sizeof(*p->gone), gone_cmp);
-	return 0;
+	array_sort(ret->items, ret->n, sizeof(*ret->items), binding_cmp);
+	return r;
 }
 
-static bool binding_is_stale(const struct purge *p, struct element *binding)
+/* -ENOENT: a binding ran out meanwhile, which voids the transaction. */
+static int purge_once(struct netlink *nl, const char *table, struct pick *p, struct error *err)
 {
-	struct element frontend = *binding;
-
-	memset(frontend.other, 0, sizeof(frontend.other));
-	frontend.target_port = 0;
-	return array_find(binding, p->gone, p->n_gone, sizeof(*p->gone), gone_cmp) ||
-	       array_find(&frontend, p->gone, p->n_gone, sizeof(*p->gone), gone_cmp);
-}
-
-static int purge_binding(const struct nlattr *attr, void *userdata)
-{
-	struct purge *p = userdata;
-	struct element key, binding;
-
-	if (!binding_get(attr, p->family, &key, &binding) || !binding_is_stale(p, &binding))
-		return 0;
-	if (ARRAY_RESERVE(p->found, p->n_found, p->cap_found) < 0)
-		return -ENOMEM;
-	p->found[p->n_found++] = (struct change){ .element = key };
-	return 0;
-}
-
-/* 1: sent; 0: nothing to do. -ENOENT: a binding ran out meanwhile, which voids the transaction. */
-static int purge_once(struct netlink *nl, const char *table, struct purge *p, struct error *err)
-{
+	const struct affinity_map *map = &maps[p->map];
 	_cleanup_batch_ struct batch b = { 0 };
 	int r;
 
-	p->n_found = 0;
-	r = dump_attrs(nl, p->family, table, set_name(SET_AFFINITY), purge_binding, p, err);
-	if (r < 0 || p->n_found == 0)
+	buf_reset(p->out);
+	r = dump_attrs(nl, map->family, table, map->name, pick_element, p, err);
+	if (r < 0 || p->out->len == 0)
 		return r;
 	batch_begin(&b, table, 0);
-	batch_changes(&b, p->found, p->n_found, false, 0);
+	batch_raw_elements(&b, map->family, map->name, p->out, false);
 	batch_end(&b);
-	r = batch_commit(&b, nl, NULL, err);
-	return r < 0 ? r : 1;
+	return batch_commit(&b, nl, NULL, err);
 }
 
+/* Of an IPv6 binding the endpoint's address is enough: without it, nobody asks for the port. */
 int affinity_purge(struct netlink *nl, uint8_t family, const char *table,
 		   const struct transaction *tx, struct error *err)
 {
-	struct purge p = { .family = family };
-	int r = purge_collect(&p, tx);
+	_cleanup_buf_ struct buf found = { 0 };
+	struct pick p = { .map = family == AF_INET ? MAP_IPV4 : MAP_IPV6, .out = &found };
+	int r = gone_collect(tx, p.map, &p.bindings);
 
-	if (r == 0 && p.n_gone > 0) {
+	if (r == 0 && p.bindings.n > 0) {
 		r = -ENOENT;
 		for (int i = 0; i < PURGE_ATTEMPTS && (r == -ENOENT || r == -EINTR); i++)
 			r = purge_once(nl, table, &p, err);
 	}
-	free(p.gone);
-	free(p.found);
+	free(p.bindings.items);
 	return r < 0 ? error_wrap(err, r, "forget bindings to endpoints that are gone") : 0;
 }

@@ -269,13 +269,13 @@ void batch_changes(struct batch *b, const struct change *changes, size_t n, bool
 }
 
 void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
-			const struct buf *elements)
+			const struct buf *elements, bool add)
 {
 	size_t done = 0;
 
 	while (done < elements->len && b->error == 0) {
 		struct nlattr *list;
-		struct nlmsghdr *nlh = elements_begin(b, family, set, true, &list);
+		struct nlmsghdr *nlh = elements_begin(b, family, set, add, &list);
 
 		if (!nlh)
 			return;

@@ -57,9 +57,9 @@ void batch_add_rule(struct batch *b, struct nftnl_rule *rule);
  * @per_message elements (0: as many as fit). They are sorted by set and family. */
 void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,
 		   size_t per_message);
-/* Elements in the form in which the kernel dumped them. */
+/* Elements in the form in which the kernel dumped them, to be added or (@add false) deleted. */
 void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
-			const struct buf *elements);
+			const struct buf *elements, bool add);
 void batch_end(struct batch *b);
 
 /* Send it. As netlink_commit(); @ret_change (may be NULL): the first change of the message at fault, or

@@ -43,8 +43,6 @@ static void element_key(const struct element *e, struct key *ret)
 	uint16_t len = addr_bytes(e->family);
 
 	*ret = (struct key){ 0 };
-	if (layout->client)
-		key_put(ret, e->other, len);
 	key_put(ret, e->addr, len);
 	if (layout->pair)
 		key_put(ret, e->other, len);
@@ -194,8 +192,6 @@ static bool key_get(const struct nlattr *attr, struct element *e)
 	r.at = value_get(attr, NFTA_DATA_VALUE, &r.left);
 	if (!r.at)
 		return false;
-	if (layout->client)
-		reader_take(&r, e->other, len);
 	reader_take(&r, e->addr, len);
 	if (layout->pair)
 		reader_take(&r, e->other, len);
@@ -282,7 +278,7 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e) ||
 	    (in.at[NFTA_SET_ELEM_FLAGS] && !u32_get(in.at[NFTA_SET_ELEM_FLAGS], &flags)) ||
 	    (layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
-	    (layout->target && !layout->client && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))
+	    (layout->target && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))
 		return ELEMENT_READ_OTHER;
 	if (arena && in.at[NFTA_SET_ELEM_USERDATA] &&
 	    comment_get(in.at[NFTA_SET_ELEM_USERDATA], arena, &e) < 0)
@@ -292,11 +288,10 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 	return flags & NFT_SET_ELEM_INTERVAL_END ? ELEMENT_READ_END : ELEMENT_READ;
 }
 
-bool element_get_target(const struct nlattr *attr, uint8_t family, struct element *ret)
+const void *element_get_value(const struct nlattr *attr, uint16_t type, uint16_t *ret_len)
 {
 	struct attrs in = { 0 };
 
-	*ret = (struct element){ .family = family };
 	mnl_attr_parse_nested(attr, attrs_note, &in);
-	return target_get(in.at[NFTA_SET_ELEM_DATA], ret);
+	return value_get(in.at[type], NFTA_DATA_VALUE, ret_len);
 }

@@ -29,7 +29,7 @@ enum element_read {
  * An interval's start has an all-zero @ret->other. -ENOMEM. */
 int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, struct arena *arena,
 		struct element *ret);
-/* Only the target (other, target_port) of an element of a map to targets. False: it has none. */
-bool element_get_target(const struct nlattr *attr, uint8_t family, struct element *ret);
+/* The bytes of an element's key or data, by NFTA_SET_ELEM_KEY or _DATA. NULL: it has none. */
+const void *element_get_value(const struct nlattr *attr, uint16_t type, uint16_t *ret_len);
 
 #endif

@@ -72,9 +72,8 @@ static int read_elements(struct reading *rd, size_t f, struct error *err)
 	int r = 0;
 
 	for (unsigned set = 0; r == 0 && set < SET_COUNT; set++)
-		if (set != SET_AFFINITY)
-			r = dump_set(&rd->found, rd->t->nl, families[f], TABLE_NAME,
-				     (enum set_id)set, &rd->strange, err);
+		r = dump_set(&rd->found, rd->t->nl, families[f], TABLE_NAME, (enum set_id)set,
+			     &rd->strange, err);
 	return r;
 }
 

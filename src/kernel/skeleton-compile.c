@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "kernel/batch.h"
-#include "kernel/learn-rule.h"
 #include "kernel/netlink.h"
 #include "kernel/skeleton-internal.h"
 #include "ruleset/template.h"
@@ -48,23 +47,14 @@ static int staging_delete(struct netlink *nl, uint8_t family, struct error *err)
 	return batch_commit(&b, nl, NULL, err);
 }
 
-static int staging_load(struct netlink *nl, uint8_t family, struct error *err)
+static int staging_load(uint8_t family, struct error *err)
 {
 	_cleanup_buf_ struct buf text = { 0 };
-	_cleanup_batch_ struct batch b = { 0 };
-	int r;
 
 	template_print_skeleton(family, STAGING_TABLE, &text);
 	if (buf_error(&text) < 0)
 		return error_set(err, -ENOMEM, "template: out of memory");
-	r = nft_run(buf_text(&text), err);
-	if (r < 0 || family == AF_INET)
-		return r;
-
-	batch_begin(&b, STAGING_TABLE, 0);
-	learn_rules_put(&b);
-	batch_end(&b);
-	return batch_commit(&b, nl, NULL, err);
+	return nft_run(buf_text(&text), err);
 }
 
 int skeleton_compile(struct netlink *nl, uint8_t family, struct skeleton **ret, struct error *err)
@@ -75,7 +65,7 @@ int skeleton_compile(struct netlink *nl, uint8_t family, struct skeleton **ret, 
 	r = staging_delete(nl, family, err); /* an earlier start may have been killed here */
 	if (r < 0)
 		return error_wrap(err, r, "compile the ruleset's skeleton");
-	r = staging_load(nl, family, err);
+	r = staging_load(family, err);
 	if (r == 0)
 		r = skeleton_read(nl, family, STAGING_TABLE, &s, err);
 	deleted = staging_delete(nl, family, r < 0 ? NULL : err);

@@ -3,6 +3,7 @@
 #define KUBE_NFT_KERNEL_TABLES_INTERNAL_H
 
 #include "base/buf.h"
+#include "kernel/affinity.h"
 #include "kernel/tables.h"
 
 #define N_FAMILIES 2 /* IPv4, IPv6: in this order everywhere */
@@ -12,10 +13,10 @@ struct tables {
 	struct skeleton *skeletons[N_FAMILIES]; /* NULL: the family is off */
 	struct dispatch *present;               /* dispatch chains that the kernel has */
 	size_t n_present, cap_present;
-	uint32_t generation;             /* after our last commit; 0: unknown */
-	size_t n_whole;                  /* elements at the last comparison */
-	struct buf bindings[N_FAMILIES]; /* affinity elements during a replacement */
-	char why[256];                   /* of tables_reconcile() */
+	uint32_t generation;                /* after our last commit; 0: unknown */
+	size_t n_whole;                     /* elements at the last comparison */
+	struct buf bindings[AFFINITY_MAPS]; /* their elements during a replacement */
+	char why[256];                      /* of tables_reconcile() */
 };
 
 struct skeleton *tables_skeleton(const struct tables *t, uint8_t family);

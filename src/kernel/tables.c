@@ -228,8 +228,9 @@ static void put_whole(struct tables *t, const struct transaction *whole, size_t 
 		skeleton_put_dispatch(tables_skeleton(t, whole->chains[i].family),
 				      &whole->chains[i], b);
 	batch_changes(b, whole->changes, whole->n_changes, true, per_message);
-	for (size_t f = 0; f < N_FAMILIES; f++)
-		batch_raw_elements(b, families[f], set_name(SET_AFFINITY), &t->bindings[f]);
+	for (unsigned i = 0; i < AFFINITY_MAPS; i++)
+		batch_raw_elements(b, affinity_map(i)->family, affinity_map(i)->name,
+				   &t->bindings[i], true);
 	batch_end(b);
 }
 
@@ -237,19 +238,18 @@ static int read_bindings(struct tables *t, const struct transaction *whole, stru
 {
 	int r = 0;
 
-	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
-		buf_reset(&t->bindings[f]);
-		if (t->skeletons[f])
-			r = affinity_read(t->nl, families[f], TABLE_NAME, whole, &t->bindings[f],
-					  err);
+	for (unsigned i = 0; r == 0 && i < AFFINITY_MAPS; i++) {
+		buf_reset(&t->bindings[i]);
+		if (tables_skeleton(t, affinity_map(i)->family))
+			r = affinity_read(t->nl, i, TABLE_NAME, whole, &t->bindings[i], err);
 	}
 	return r;
 }
 
 static void free_bindings(struct tables *t)
 {
-	for (size_t f = 0; f < N_FAMILIES; f++)
-		buf_free(&t->bindings[f]);
+	for (unsigned i = 0; i < AFFINITY_MAPS; i++)
+		buf_free(&t->bindings[i]);
 }
 
 static int replace(struct tables *t, const struct transaction *whole, struct commit *ret,

@@ -18,7 +18,6 @@ static const char *const set_names[SET_COUNT] = {
 	[SET_LOCAL_ENDPOINTS] = "local-endpoints",
 	[SET_NO_ENDPOINTS] = "no-endpoints",
 	[SET_AFFINITY_SERVICES] = "affinity-services",
-	[SET_AFFINITY] = "affinity",
 	[SET_MASQUERADE_SERVICES] = "masquerade-services",
 	[SET_HAIRPIN] = "hairpin",
 	[SET_POD_CIDRS] = "pod-cidrs",
@@ -32,7 +31,6 @@ static const struct set_layout set_layouts[SET_COUNT] = {
 	[SET_LOCAL_ENDPOINTS] = { .frontend = true, .slot = true, .target = true },
 	[SET_NO_ENDPOINTS] = { .frontend = true, .verdict = true },
 	[SET_AFFINITY_SERVICES] = { .frontend = true, .verdict = true },
-	[SET_AFFINITY] = { .client = true, .frontend = true, .target = true },
 	[SET_MASQUERADE_SERVICES] = { .frontend = true, .verdict = true },
 	[SET_HAIRPIN] = { .pair = true, .shared = true },
 	[SET_POD_CIDRS] = { .interval = true },
@@ -135,7 +133,7 @@ int element_cmp(const struct element *a, const struct element *b)
 	COMPARE_FIELD(a, b, protocol);
 	COMPARE_FIELD(a, b, port);
 	COMPARE_FIELD(a, b, slot);
-	if (layout->client || layout->pair || layout->interval)
+	if (layout->pair || layout->interval)
 		return memcmp(a->other, b->other, sizeof(a->other));
 	return 0;
 }

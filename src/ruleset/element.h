@@ -14,7 +14,8 @@
 
 struct buf;
 
-/* In the order of nft-templates/table.nft. */
+/* In the order of nft-templates/table.nft. The affinity maps are not among them: the packets fill those,
+ * see kernel/affinity.h. */
 enum set_id {
 	SET_SERVICES,            /* frontend : verdict */
 	SET_LOCAL_SERVICES,      /* frontend : verdict */
@@ -22,7 +23,6 @@ enum set_id {
 	SET_LOCAL_ENDPOINTS,     /* frontend . slot : target */
 	SET_NO_ENDPOINTS,        /* frontend : verdict */
 	SET_AFFINITY_SERVICES,   /* frontend : verdict */
-	SET_AFFINITY,            /* other . frontend : target; the packets fill it */
 	SET_MASQUERADE_SERVICES, /* frontend : verdict */
 	SET_HAIRPIN,             /* addr . addr */
 	SET_POD_CIDRS,           /* addr to other, an interval */
@@ -64,7 +64,7 @@ struct element {
 	uint32_t slot;        /* from 0 */
 	uint32_t number;      /* of a dispatch verdict: endpoints, or seconds */
 	uint8_t addr[16];     /* frontend's, hairpin's, an interval's first; network order */
-	uint8_t other[16];    /* target's, client's, hairpin's second, an interval's last */
+	uint8_t other[16];    /* target's, hairpin's second, an interval's last */
 	const char *comment;  /* by comment_from(), owned by the block; NULL: none */
 };
 
@@ -81,8 +81,7 @@ enum set_id set_by_name(const char *name);
 struct set_layout {
 	bool slot;     /* a slot behind the frontend */
 	bool frontend; /* key is addr . protocol . port */
-	bool client;   /* @other stands before the frontend */
-	bool target;   /* data is other . target_port (SET_AFFINITY: not kept) */
+	bool target;   /* data is other . target_port */
 	bool verdict;  /* data is a verdict */
 	bool interval; /* addr to other */
 	bool pair;     /* key is addr . other */

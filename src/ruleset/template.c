@@ -126,8 +126,23 @@ static void line_track_set(struct printer *p, const struct line *l)
 	}
 }
 
-static void line_do(struct printer *p, const struct line *l)
+/* Take "%ip" or "%ip6" off the line's front. False: it isn't part of this family's table. */
+static bool line_is_for(uint8_t family, struct line *l)
 {
+	const char *own = family == AF_INET ? "%ip" : "%ip6";
+	size_t len = strlen(own);
+
+	if (!line_starts(l, own) || (l->len > len && l->text[len] != '\t'))
+		return !line_starts(l, "%");
+	l->text += len;
+	l->len -= len;
+	return true;
+}
+
+static void line_do(struct printer *p, struct line *l)
+{
+	if (!line_is_for(p->family, l))
+		return;
 	line_track_set(p, l);
 	if (line_starts(l, "\t\t${elements}"))
 		elements_print(p);
@@ -155,7 +170,7 @@ static void each_print(struct printer *p, const struct line *head, const char *b
 
 	snprintf(chain, sizeof(chain), "%.*s-1", (int)len, name);
 	v = verdict_by_chain_name(chain, &none);
-	if (!p->whole && !(v == VERDICT_LEARN_AFFINITY && p->family == AF_INET6))
+	if (!p->whole)
 		body_print(p, body, SKELETON_NUMBER);
 	for (size_t i = 0; p->whole && i < p->whole->n_chains; i++)
 		if (p->whole->chains[i].verdict == v && p->whole->chains[i].family == p->family)
@@ -174,7 +189,7 @@ static void printer_run(struct printer *p)
 			in_each = true;
 		} else if (line_starts(&l, "%end")) {
 			in_each = false;
-		} else if (!in_each && !line_starts(&l, "%")) {
+		} else if (!in_each) {
 			line_do(p, &l);
 		}
 	}

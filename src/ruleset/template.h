@@ -17,8 +17,7 @@ struct transaction;
 void template_print(uint8_t family, const struct transaction *whole, struct buf *out);
 
 /* The table of @family under another name, dormant and without elements. Every dispatch chain is there
- * once, as number 1, for a pattern. The IPv6 pattern of learn-affinity is left out: nft 1.0.6 aborts
- * on map updates with long keys, see kernel/learn-rule.h. */
+ * once, as number 1, for a pattern. */
 void template_print_skeleton(uint8_t family, const char *table, struct buf *out);
 
 /* "kube-nft skeleton 0123456789abcdef": the comment of a table made of this template. */

@@ -38,7 +38,7 @@ static void prints(const struct element *e)
 static bool could_be_ours(const struct element *e)
 {
 	return (!set_layout(e->set)->verdict || e->verdict != VERDICT_NONE) &&
-	       (!set_layout(e->set)->client && !set_layout(e->set)->interval) &&
+	       !set_layout(e->set)->interval &&
 	       (!e->comment || strlen(e->comment) <= COMMENT_MAX_BYTES);
 }
 
@@ -60,6 +60,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	_cleanup_free_ struct nlattr *attr = NULL;
 	struct element e;
 	enum set_id set;
+	const void *value;
+	uint16_t value_len;
 	uint8_t family;
 	int r;
 
@@ -78,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	if (r == ELEMENT_READ && could_be_ours(&e))
 		comes_back(&e, arena);
-	if (element_get_target(attr, family, &e))
-		check(e.family == family);
+	value = element_get_value(attr, NFTA_SET_ELEM_KEY, &value_len);
+	check(!value || (value >= (const void *)attr && value_len < len));
 	return 0;
 }

@@ -104,14 +104,14 @@ struct element element_make(enum set_id set, uint8_t family, unsigned key, unsig
 	if (layout->frontend) {
 		e.protocol = protocols[key % 3];
 		e.port = (uint16_t)(key % 1000 + 1);
-		e.comment = layout->client ? NULL : comments[value];
+		e.comment = comments[value];
 	}
 	if (layout->slot)
 		e.slot = key % 4;
-	if (layout->client || layout->target)
-		addr_make(family, 44, layout->client ? key : value, e.other);
-	if (layout->target && !layout->client)
+	if (layout->target) {
+		addr_make(family, 44, value, e.other);
 		e.target_port = (uint16_t)(8080 + value);
+	}
 	if (layout->verdict) {
 		e.verdict = destinations[set][value].verdict;
 		e.number = destinations[set][value].number;

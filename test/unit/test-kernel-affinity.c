@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "kernel-fixture.h"
+#include "kernel/affinity-key.h"
 #include "object/object.h"
 #include "ruleset/template.h"
 
@@ -53,23 +54,67 @@ static struct element row(enum set_id set, const char *addr, uint32_t slot, cons
 	return e;
 }
 
-static void remember(struct kernel *k, const char *client, const char *addr, const char *target,
-		     const char *timeout)
+static bool is_ipv6(const char *addr)
 {
-	nft(k, "add element %s kube-nft affinity { %s . %s . tcp . 80 timeout %s : %s . 8080 }",
-	    strchr(addr, ':') ? "ip6" : "ip", client, addr, timeout, target);
+	return strchr(addr, ':');
+}
+
+struct key_text {
+	char text[128];
+};
+
+/* As nft has the key of a client and a frontend. */
+static struct key_text key(const char *client, const char *addr)
+{
+	struct element e = frontend(SET_AFFINITY_SERVICES, addr);
+	uint8_t source[16];
+	struct key_text k;
+
+	addr_set(source, client);
+	if (is_ipv6(addr))
+		snprintf(k.text, sizeof(k.text), "%u . %u . %u . 80", affinity_key_hash(source, 1),
+			 affinity_key_hash(e.addr, 0x106), affinity_key_hash(e.addr, 0x206));
+	else
+		snprintf(k.text, sizeof(k.text), "%s . %s . tcp . 80", client, addr);
+	return k;
+}
+
+/* What the packets do. @time: "timeout 10m" or more. */
+static void remember(struct kernel *k, const char *client, const char *addr, const char *target,
+		     const char *time)
+{
+	const struct key_text at = key(client, addr);
+
+	if (is_ipv6(addr))
+		nft(k,
+		    "add element ip6 kube-nft affinity { %s %s : %s }; "
+		    "add element ip6 kube-nft affinity-ports { %s %s : 8080 }",
+		    at.text, time, target, at.text, time);
+	else
+		nft(k, "add element ip kube-nft affinity { %s %s : %s . 8080 }", at.text, time,
+		    target);
+}
+
+static bool element_is(struct kernel *k, const char *map, const struct key_text *at,
+		       const char *data)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), " : %s }", data);
+	return nft_try(k, "get element %s { %s }", map, at->text) &&
+	       strstr(nft_list(k, "get element %s { %s }", map, at->text), text);
 }
 
 static bool is_bound(struct kernel *k, const char *client, const char *addr, const char *target)
 {
-	char text[256];
+	const struct key_text at = key(client, addr);
+	char data[64];
 
-	snprintf(text, sizeof(text), " : %s . 8080 }", target);
-	return nft_try(k, "get element %s kube-nft affinity { %s . %s . tcp . 80 }",
-		       strchr(addr, ':') ? "ip6" : "ip", client, addr) &&
-	       strstr(nft_list(k, "get element %s kube-nft affinity { %s . %s . tcp . 80 }",
-			       strchr(addr, ':') ? "ip6" : "ip", client, addr),
-		      text);
+	if (is_ipv6(addr))
+		return element_is(k, "ip6 kube-nft affinity", &at, target) &&
+		       element_is(k, "ip6 kube-nft affinity-ports", &at, "8080");
+	snprintf(data, sizeof(data), "%s . 8080", target);
+	return element_is(k, "ip kube-nft affinity", &at, data);
 }
 
 /* The same in both families. */
@@ -105,10 +150,10 @@ static void begin(struct kernel *k, const struct world *w)
 	kernel_open(k, true, true);
 	kernel_want(k, elements, usual(w, elements), NULL);
 	kernel_replace(k);
-	remember(k, w->client, w->one, w->a, "10m");
-	remember(k, w->visitor, w->one, w->b, "10m");
-	remember(k, w->client, w->two, w->a, "10m");
-	remember(k, w->visitor, w->two, w->b, "10m");
+	remember(k, w->client, w->one, w->a, "timeout 10m");
+	remember(k, w->visitor, w->one, w->b, "timeout 10m");
+	remember(k, w->client, w->two, w->a, "timeout 10m");
+	remember(k, w->visitor, w->two, w->b, "timeout 10m");
 }
 
 /* Fails unless exactly those bindings of begin() are there whose letter is in @expected: client and
@@ -245,14 +290,20 @@ enum { MANY = 3000 };
 /* Clients of frontend one: every third is bound to a, the others to b. */
 static void remember_many(struct kernel *k, const struct world *w)
 {
-	_cleanup_buf_ struct buf text = { 0 };
+	_cleanup_buf_ struct buf addrs = { 0 }, ports = { 0 };
 
-	buf_puts(&text, "add element ip6 kube-nft affinity { ");
-	for (unsigned i = 0; i < MANY; i++)
-		buf_printf(&text, "fd77::%x . %s . tcp . 80 timeout 10m : %s . 8080, ", i + 1,
-			   w->one, i % 3 ? w->b : w->a);
-	buf_puts(&text, "}");
-	nft(k, "%s", buf_text(&text));
+	buf_puts(&addrs, "add element ip6 kube-nft affinity { ");
+	buf_puts(&ports, "add element ip6 kube-nft affinity-ports { ");
+	for (unsigned i = 0; i < MANY; i++) {
+		char client[32];
+		struct key_text at;
+
+		snprintf(client, sizeof(client), "fd77::%x", i + 1);
+		at = key(client, w->one);
+		buf_printf(&addrs, "%s timeout 10m : %s, ", at.text, i % 3 ? w->b : w->a);
+		buf_printf(&ports, "%s timeout 10m : 8080, ", at.text);
+	}
+	nft(k, "%s }; %s }", buf_text(&addrs), buf_text(&ports));
 }
 
 static unsigned count_many(struct kernel *k, const char *target)
@@ -261,7 +312,7 @@ static unsigned count_many(struct kernel *k, const char *target)
 	char text[64];
 	unsigned n = 0;
 
-	snprintf(text, sizeof(text), " : %s . 8080", target);
+	snprintf(text, sizeof(text), " : %s", target);
 	while ((at = strstr(at, text))) {
 		at++;
 		n++;
@@ -293,15 +344,14 @@ static void test_many_bindings_are_kept_and_purged(struct kernel *k)
 /* What is left of a binding's time, in seconds, rounded down; -1: it is not there. */
 static long seconds_left(struct kernel *k, const char *client, const char *addr)
 {
-	const char *text, *at;
+	const struct key_text binding = key(client, addr);
+	const char *family = is_ipv6(addr) ? "ip6" : "ip", *text, *at;
 	long total = 0, n;
 	char *end;
 
-	if (!nft_try(k, "get element %s kube-nft affinity { %s . %s . tcp . 80 }",
-		     strchr(addr, ':') ? "ip6" : "ip", client, addr))
+	if (!nft_try(k, "get element %s kube-nft affinity { %s }", family, binding.text))
 		return -1;
-	text = nft_list(k, "get element %s kube-nft affinity { %s . %s . tcp . 80 }",
-			strchr(addr, ':') ? "ip6" : "ip", client, addr);
+	text = nft_list(k, "get element %s kube-nft affinity { %s }", family, binding.text);
 	at = strstr(text, " expires ");
 	assert_non_null(at);
 	for (at += strlen(" expires "); (n = strtol(at, &end, 10)), end != at; at = end) {
@@ -335,11 +385,8 @@ static void test_N14_replacement_keeps_bindings_and_their_time(struct kernel *k)
 		kernel_want(k, elements, usual(w, elements), NULL);
 		kernel_replace(k);
 		load_other_skeleton(k, i ? AF_INET6 : AF_INET);
-		nft(k,
-		    "add element %s kube-nft affinity "
-		    "{ %s . %s . tcp . 80 timeout 10m expires 200s : %s . 8080 }",
-		    i ? "ip6" : "ip", w->client, w->one, w->a);
-		remember(k, w->visitor, w->two, w->b, "9h");
+		remember(k, w->client, w->one, w->a, "timeout 10m expires 200s");
+		remember(k, w->visitor, w->two, w->b, "timeout 9h");
 
 		assert_reconciles(k, TABLES_REPLACED);
 		assert_bound(k, w, "14");
@@ -396,7 +443,7 @@ static void test_policy_that_becomes_local_forgets_the_others(struct kernel *k)
 		assert_bound(k, w, "34");
 
 		/* A pod, which may have all; then the local endpoint goes and comes. */
-		remember(k, w->visitor, w->one, w->b, "10m");
+		remember(k, w->visitor, w->one, w->b, "timeout 10m");
 		elements[n - 1].verdict = VERDICT_ACCEPT;
 		kernel_change(k, elements, n);
 		elements[n - 1].verdict = VERDICT_AFFINITY_LOCAL_LB;

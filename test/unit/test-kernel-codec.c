@@ -27,13 +27,13 @@ static const char *family_word(uint8_t family)
 	return family == AF_INET ? "ip" : "ip6";
 }
 
-/* All sets that models fill, with KEYS keys; values as of @seed. */
+/* All sets with KEYS keys; values as of @seed. */
 static size_t elements_of_all_sets(struct element ret[static MAX_ELEMENTS], unsigned seed)
 {
 	size_t n = 0;
 
 	for (unsigned set = 0; set < SET_COUNT; set++)
-		for (unsigned key = 0; key < KEYS && set != SET_AFFINITY; key++)
+		for (unsigned key = 0; key < KEYS; key++)
 			for (size_t f = 0; f < ARRAY_SIZE(families); f++)
 				ret[n++] = element_make((enum set_id)set, families[f], key * 2,
 							(key + seed) % N_VALUES);

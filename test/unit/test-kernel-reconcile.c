@@ -35,9 +35,8 @@ static void fill(struct kernel *k)
 	size_t n = 0;
 
 	for (unsigned i = 0; i < MAX_ELEMENTS; i++)
-		if (i / 2 % SET_COUNT != SET_AFFINITY)
-			elements[n++] = element_make(i / 2 % SET_COUNT, families[i % 2],
-						     i / 2 / SET_COUNT, i / 2 % N_VALUES);
+		elements[n++] = element_make(i / 2 % SET_COUNT, families[i % 2], i / 2 / SET_COUNT,
+					     i / SET_COUNT % N_VALUES);
 	kernel_open(k, true, true);
 	kernel_want(k, elements, n, NULL);
 	assert_reconciles(k, TABLES_REPLACED);

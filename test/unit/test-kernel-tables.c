@@ -150,7 +150,7 @@ static size_t elements_at_random(struct element ret[static MAX_ELEMENTS])
 	size_t n = 0;
 
 	for (unsigned i = 0; i < MAX_ELEMENTS; i++)
-		if (i / 2 % SET_COUNT != SET_AFFINITY && (unsigned)rand() % 3 < density)
+		if ((unsigned)rand() % 3 < density)
 			ret[n++] = element_make(i / 2 % SET_COUNT, families[i % 2],
 						i / 2 / SET_COUNT, (unsigned)rand() % N_VALUES);
 	return n;

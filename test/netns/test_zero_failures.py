@@ -3,17 +3,14 @@ throughout, from a pod, the node and outside, in both families."""
 
 from __future__ import annotations
 
-import contextlib
 import signal
-from collections.abc import Iterator
 
 import pytest
 
 from rig import objects
 from rig.agent import Agent
 from rig.cluster import Cluster, cluster_ip
-from rig.frontends import Frontends, everywhere
-from rig.probe import Probe, Probes, probing
+from rig.frontends import Frontends, everywhere, without_failures
 from rig.ruleset import own_tables
 
 PODS = ["web-1", "web-2", "web-3", "web-4"]
@@ -26,30 +23,6 @@ def web(own_cluster: Cluster, own_agent: Agent) -> Frontends:
     made = everywhere(own_cluster, "web", *PODS)
     own_cluster.settle(own_agent)
     return made
-
-
-@contextlib.contextmanager
-def without_failures(web: Frontends) -> Iterator[Probes]:
-    """Probe all the while; fail when any connection failed, or when there were none."""
-    cluster = web.cluster
-    targets = [
-        (cluster.client, "node-port"),
-        (cluster.client, "cluster-ip"),
-        (cluster.pods["shell"], "cluster-ip"),
-        (cluster.node1, "cluster-ip"),
-    ]
-    probes = [
-        Probe(place, *web.at(kind, family), rate=100)
-        for place, kind in targets
-        for family in (4, 6)
-    ]
-    with probing(*probes) as running:
-        running.wait_connections(20)
-        yield running
-        report = running.wait_connections(20)
-    print(report)
-    assert report.failures == ()
-    assert min(report.connections, report.exchanges) >= 40 * len(probes)
 
 
 def apply_others(cluster: Cluster, generation: int) -> None:

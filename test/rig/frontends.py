@@ -1,8 +1,9 @@
-"""Services with every kind of frontend."""
+"""Services with every kind of frontend, and probing them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from . import objects
 from .cluster import Cluster, cluster_ip, external_ip, load_balancer_ip
 from .netns import Namespace
 from .objects import Object
+from .probe import Probe, Probes, probing
 
 EXTERNAL = ("node-port", "external-ip", "load-balancer-ip")
 ALL = ("cluster-ip", *EXTERNAL)
@@ -64,3 +66,27 @@ def everywhere(
     )
     cluster.deploy(made, *pods)
     return Frontends(cluster, made, number)
+
+
+@contextlib.contextmanager
+def without_failures(web: Frontends) -> Iterator[Probes]:
+    """Probe all the while; fail when any connection failed, or when there were none."""
+    cluster = web.cluster
+    targets = [
+        (cluster.client, "node-port"),
+        (cluster.client, "cluster-ip"),
+        (cluster.pods["shell"], "cluster-ip"),
+        (cluster.node1, "cluster-ip"),
+    ]
+    probes = [
+        Probe(place, *web.at(kind, family), rate=100)
+        for place, kind in targets
+        for family in (4, 6)
+    ]
+    with probing(*probes) as running:
+        running.wait_connections(20)
+        yield running
+        report = running.wait_connections(20)
+    print(report)
+    assert report.failures == ()
+    assert min(report.connections, report.exchanges) >= 40 * len(probes)

@@ -49,6 +49,7 @@ def service(
             "type": "ClusterIP",
             "clusterIP": ips[0] if ips else "None",
             "clusterIPs": ips,
+            "ipFamilyPolicy": "RequireDualStack" if len(ips) > 1 else "SingleStack",
             "ports": ports,
             **spec,
         },

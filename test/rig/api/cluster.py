@@ -43,11 +43,14 @@ class ApiCluster(Cluster):
         self.secrets.mkdir()
         self.authority = Authority(self.secrets / "ca", "rig", self.canaries)
         self.client_authority = Authority(self.secrets / "client-ca", "clients", self.canaries)
+        self._start_api()
+        self.token = self.new_token()
+
+    def _start_api(self) -> None:
         self.api_host = Host("api", API_IPS, self)
         certificate = self.authority.server(*SERVER_NAMES)
         self.api = ApiServer(self.api_host, certificate, self.client_authority.path)
         self.cleanup.enter_context(self.api)
-        self.token = self.new_token()
 
     def __exit__(
         self,
@@ -78,8 +81,7 @@ class ApiCluster(Cluster):
         }
         for node in self.nodes:
             texts[f"tables of {node.host_name}"] = node.run("nft", "list", "ruleset")
-        asked = (f"{r.target} {r.body.decode(errors='replace')}" for r in self.api.requests)
-        texts["requests"] = "\n".join(asked)
+        texts["requests"] = self.api.transcript()
         self.canaries.check(texts)
 
     # Agents -----------------------------------------------------------------------------------

@@ -168,6 +168,10 @@ class ApiServer:
             if (not verbs or r.verb in verbs) and resource in ("", r.plural)
         ]
 
+    def transcript(self) -> str:
+        """All that was asked so far, for nobody to find a secret in it."""
+        return "\n".join(f"{r.target} {r.body.decode(errors='replace')}" for r in self.requests)
+
     @property
     def mark(self) -> int:
         """To be given to asked() later."""

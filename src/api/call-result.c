@@ -59,7 +59,7 @@ static int connect_result(const struct api_call *call, struct error *err)
 	curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &errnum);
 	if (errnum != ECONNREFUSED && errnum != ETIMEDOUT)
 		return error_set(err, -EHOSTUNREACH, "connect to %s%s: %s", s->peer, through(s),
-				 strerror(errnum ? (int)errnum : EHOSTUNREACH));
+				 errnum ? strerror((int)errnum) : "no connection could be made");
 	return error_errno(err, (int)errnum, "connect to %s%s", s->peer, through(s));
 }
 
@@ -99,7 +99,7 @@ static int transfer_result(const struct api_call *call, CURLcode code, struct er
 				 "%s: the name is not known, or no name server answers", s->peer);
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return error_set(err, -EHOSTUNREACH,
-				 "connect to %s: the name of the proxy is not known", s->peer);
+				 "connect to %s: the proxy's URL or name is not known", s->peer);
 	case CURLE_COULDNT_CONNECT:
 		return connect_result(call, err);
 	case CURLE_OPERATION_TIMEDOUT:

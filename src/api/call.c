@@ -21,7 +21,9 @@ static uint64_t phase_timeout_ms(const struct api_call *call)
 		return call->request.head_timeout_ms;
 	case PHASE_BODY:
 		/* Who watches waits for ever, but not for the body of a 401 that nobody reads. */
-		return call->refused ? API_IDLE_TIMEOUT_MS : call->request.idle_timeout_ms;
+		if (call->refused && call->request.idle_timeout_ms > API_IDLE_TIMEOUT_MS)
+			return API_IDLE_TIMEOUT_MS;
+		return call->request.idle_timeout_ms;
 	case PHASE_CONNECT: /* libcurl looks after this: CURLOPT_CONNECTTIMEOUT_MS */
 	default:
 		return UINT64_MAX;

@@ -9,26 +9,26 @@
 #include "object/field.h"
 
 enum {
-	LABEL_MAX_BYTES = 63, /* RFC 1123 */
-	/* What most objects and endpoints have besides their structs. */
-	OBJECT_TEXT_BYTES = 512,  /* names, labels */
+	LABEL_MAX_BYTES = 63,     /* RFC 1123 */
 	ENDPOINT_TEXT_BYTES = 64, /* the names of pod and node, a zone hint */
+	PAIR_TEXT_BYTES = 8,      /* of key and value: zeros, and what the arena rounds up */
 };
 
 struct kind {
 	const char *api_version;
 	size_t size;
+	size_t text_bytes; /* what most have besides struct and labels: names, addresses, ports */
 	void (*decode)(const struct field *root, struct object *o);
 };
 
 static const struct kind kinds[KIND_COUNT] = {
-	[KIND_SERVICE] = { "v1", sizeof(struct service), service_decode },
-	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", sizeof(struct endpoint_slice),
+	[KIND_SERVICE] = { "v1", sizeof(struct service), 256, service_decode },
+	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", sizeof(struct endpoint_slice), 256,
 				  endpoint_slice_decode },
-	[KIND_POD] = { "v1", sizeof(struct pod), pod_decode },
-	[KIND_NODE] = { "v1", sizeof(struct node), node_decode },
-	[KIND_NAMESPACE] = { "v1", sizeof(struct namespace_object), namespace_decode },
-	[KIND_NETWORK_POLICY] = { "networking.k8s.io/v1", sizeof(struct network_policy),
+	[KIND_POD] = { "v1", sizeof(struct pod), 384, pod_decode },
+	[KIND_NODE] = { "v1", sizeof(struct node), 512, node_decode },
+	[KIND_NAMESPACE] = { "v1", sizeof(struct namespace_object), 128, namespace_decode },
+	[KIND_NETWORK_POLICY] = { "networking.k8s.io/v1", sizeof(struct network_policy), 512,
 				  network_policy_decode },
 };
 
@@ -125,12 +125,31 @@ static void metadata_decode(const struct field *root, struct object *o)
 	o->annotations = field_key_values(field_member(&meta, "annotations"), &annotation_limits);
 }
 
-/* About what the object will take: slices are what a cluster has most of. */
+/* What field_key_values() will take. */
+static size_t map_bytes(json_t *map)
+{
+	size_t bytes = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(map, key, value)
+	{
+		bytes += sizeof(struct key_value) + PAIR_TEXT_BYTES;
+		bytes += strlen(key) + json_string_length(value);
+	}
+	return bytes;
+}
+
+/* About what the object will take. Too little costs another chunk and too much stays unused: ten thousand
+ * slices with their Services' labels should do neither. */
 static size_t arena_hint(enum object_kind kind, const json_t *root)
 {
-	size_t hint = kinds[kind].size + OBJECT_TEXT_BYTES;
+	size_t hint = kinds[kind].size + kinds[kind].text_bytes;
 	size_t n = json_array_size(json_object_get(root, "endpoints"));
 
+	hint += map_bytes(json_object_get(json_object_get(root, "metadata"), "labels"));
+	if (kind == KIND_SERVICE)
+		hint += map_bytes(json_object_get(json_object_get(root, "spec"), "selector"));
 	if (kind == KIND_ENDPOINT_SLICE && n <= SLICE_MAX_ENDPOINTS)
 		hint += n * (sizeof(struct endpoint) + ENDPOINT_TEXT_BYTES);
 	return hint;

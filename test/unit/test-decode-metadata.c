@@ -312,6 +312,31 @@ static void test_labels_are_sorted(void **state)
 	object_free(o);
 }
 
+/* A chunk more would be as large as what is there already. @o is freed. */
+static void assert_one_chunk(struct object *o, size_t n_pairs)
+{
+	static const size_t pair_bytes = sizeof(struct key_value) + sizeof("k999") + sizeof("v");
+
+	assert_in_range(arena_size(o->arena), n_pairs * pair_bytes,
+			n_pairs * (pair_bytes + 8) + 1024);
+	object_free(o);
+}
+
+static void test_labels_and_selectors_take_no_second_chunk(void **state)
+{
+	_cleanup_free_ char *pairs = map_text(200);
+
+	(void)state;
+	assert_one_chunk(decode("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'a',"
+				"'labels':{%s}}}",
+				pairs),
+			 200);
+	assert_one_chunk(decode("{'apiVersion':'v1','kind':'Service','metadata':{'name':'a'},"
+				"'spec':{'selector':{%s}}}",
+				pairs),
+			 200);
+}
+
 /* A path longer than the room for it is cut, not written past the end. */
 static void test_long_path_is_cut(void **state)
 {
@@ -362,6 +387,7 @@ int main(void)
 		cmocka_unit_test(test_O9_annotations_are_limited_all_together),
 		cmocka_unit_test(test_S11_labels_and_annotations_are_limited),
 		cmocka_unit_test(test_labels_are_sorted),
+		cmocka_unit_test(test_labels_and_selectors_take_no_second_chunk),
 		cmocka_unit_test(test_long_path_is_cut),
 		cmocka_unit_test(test_objects_compare_by_kind_namespace_name),
 	};

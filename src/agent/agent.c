@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 
+#include "agent/cluster.h"
 #include "agent/lock.h"
 #include "agent/node.h"
 #include "agent/options.h"
@@ -27,13 +28,16 @@ struct agent {
 	struct events *events;
 	struct links *links;
 	struct sync sync;
+	struct cluster *cluster; /* NULL: the objects come from manifests */
+	bool started;      /* the first sync is done, so that changes are to be followed by one */
+	struct error *err; /* why the loop ended */
 };
 
 static void on_objects_changed(void *userdata)
 {
 	struct agent *a = userdata;
 
-	if (a->sync.deferred)
+	if (a->started)
 		(void)sync_request(&a->sync);
 }
 
@@ -52,8 +56,10 @@ static int on_reload(int signal, void *userdata)
 	struct error err = { 0 };
 
 	(void)signal;
-	log_info("reading the manifests again and comparing the tables");
-	if (manifests_rescan(a->node.manifests, &err) < 0)
+	if (!a->started)
+		return 0;
+	log_info("computing everything again and comparing the tables");
+	if (a->node.manifests && manifests_rescan(a->node.manifests, &err) < 0)
 		log_error("manifests can't be read", log_text("error", err.message));
 	if (store_mark_services(a->node.store) < 0) /* also those that were set aside */
 		log_error("services can't be computed again", log_text("error", "out of memory"));
@@ -131,16 +137,15 @@ static int agent_open_signals(struct agent *a, struct error *err)
  * be told of it. What a stranger did between the two shows in the generation. */
 static int agent_first_sync(struct agent *a, struct error *err)
 {
-	int r = node_load(&a->node, a->options, err);
+	int r = agent_read_links(a, err);
 
-	if (r == 0)
-		r = agent_read_links(a, err);
 	if (r == 0)
 		r = sync_now(&a->sync, err);
 	if (r == 0)
 		r = events_open(tables_port(a->tables), &a->events, err);
 	if (r == 0 && tables_worth_checking(a->tables))
 		r = sync_request_compare(&a->sync);
+	a->started = r == 0;
 	return r;
 }
 
@@ -151,9 +156,46 @@ static int agent_follow(struct agent *a, struct error *err)
 
 	if (r == 0)
 		r = loop_add_fd(a->loop, links_fd(a->links), EPOLLIN, on_links_event, a, NULL, err);
-	if (r == 0)
+	if (r == 0 && a->node.manifests)
 		r = manifests_follow(a->node.manifests, a->loop, err);
 	return r;
+}
+
+/* All objects are there. */
+static int agent_begin(struct agent *a, struct error *err)
+{
+	int r = agent_first_sync(a, err);
+
+	if (r == 0)
+		r = agent_follow(a, err);
+	if (r < 0)
+		return r;
+	log_info("following", log_text("node", a->node.name),
+		 a->cluster ? log_text("server", cluster_server(a->cluster)) :
+			      log_text("manifests", a->options->manifests));
+	return 0;
+}
+
+static void on_cluster_ready(void *userdata)
+{
+	struct agent *a = userdata;
+	int r = agent_begin(a, a->err);
+
+	if (r < 0)
+		loop_exit(a->loop, r);
+}
+
+static int agent_open_source(struct agent *a, struct error *err)
+{
+	const struct options *o = a->options;
+	const struct source_events events = node_events(&a->node);
+	int r;
+
+	if (!o->manifests || !*o->manifests)
+		return cluster_open(a->loop, o, a->node.name, &events, on_cluster_ready, a,
+				    &a->cluster, err);
+	r = node_load(&a->node, o, err);
+	return r < 0 ? r : agent_begin(a, err);
 }
 
 static int agent_start(struct agent *a, struct error *err)
@@ -172,14 +214,13 @@ static int agent_start(struct agent *a, struct error *err)
 	if (r == 0)
 		r = sync_open(&a->sync, a->loop, &a->node, a->tables, o->ipvs_sync_period_ms, err);
 	if (r == 0)
-		r = agent_first_sync(a, err);
-	if (r == 0)
-		r = agent_follow(a, err);
+		r = agent_open_source(a, err);
 	return r;
 }
 
 static void agent_stop(struct agent *a)
 {
+	cluster_free(a->cluster);
 	node_close(&a->node);
 	sync_close(&a->sync);
 	links_close(a->links);
@@ -191,17 +232,15 @@ static void agent_stop(struct agent *a)
 
 int agent_run(const struct options *o, struct error *err)
 {
-	struct agent a = { .options = o, .lock_fd = -EBADF };
+	struct agent a = { .options = o, .lock_fd = -EBADF, .err = err };
 	int r;
 
 	a.node.changed = on_objects_changed;
 	a.node.userdata = &a;
 	r = agent_start(&a, err);
 	if (r == 0) {
-		log_info("following", log_text("node", a.node.name),
-			 log_text("manifests", o->manifests));
 		r = loop_run(a.loop);
-		if (r < 0)
+		if (r < 0 && !err->code)
 			error_errno(err, -r, "event loop");
 	}
 	agent_stop(&a);

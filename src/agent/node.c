@@ -10,7 +10,6 @@
 #include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
 #include "source/manifests.h"
-#include "source/source.h"
 #include "store/store.h"
 
 static int node_apply(struct object *o, void *userdata)
@@ -86,14 +85,19 @@ int node_open(struct node_state *n, const struct options *o, struct error *err)
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
 
-int node_load(struct node_state *n, const struct options *o, struct error *err)
+struct source_events node_events(struct node_state *n)
 {
-	const struct source_events events = {
+	return (struct source_events){
 		.apply = node_apply,
 		.remove = node_remove,
 		.report = manifests_report,
 		.userdata = n,
 	};
+}
+
+int node_load(struct node_state *n, const struct options *o, struct error *err)
+{
+	const struct source_events events = node_events(n);
 
 	return manifests_open(o->manifests, &events, &n->manifests, err);
 }

@@ -3,6 +3,7 @@
 #define KUBE_NFT_AGENT_NODE_H
 
 #include "base/cleanup.h"
+#include "source/source.h"
 
 struct error;
 struct manifests;
@@ -24,6 +25,8 @@ struct node_state {
 /* Fill @n for the node that @o names; @o must outlive it. Reports of the models and of the manifests are
  * logged. */
 int node_open(struct node_state *n, const struct options *o, struct error *err);
+/* What a source is to tell its objects to. Valid as long as @n. */
+struct source_events node_events(struct node_state *n);
 /* Read the manifests directory. */
 int node_load(struct node_state *n, const struct options *o, struct error *err);
 void node_close(struct node_state *n);

@@ -29,9 +29,6 @@ static const struct unbuilt {
 			    "kube-nft; nft delete table ip6 kube-nft" },
 	{ "enable-pprof", "this is the profiler of Go programs. Leave the flag out; perf can "
 			  "profile this one." },
-	{ "kubeconfig", "API server access is not part of this version yet. "
-			"Use --manifests DIR." },
-	{ "master", "API server access is not part of this version yet. Use --manifests DIR." },
 	{ "ipvs-graceful-termination",
 	  "this sets IPVS weights, which nftables does not have; an established TCP connection "
 	  "keeps its endpoint anyway. Leave the flag out." },
@@ -79,10 +76,6 @@ int options_check_built(const struct options *o,
 	r = check_ports(o, err);
 	if (r < 0)
 		return r;
-	if (!o->manifests || !*o->manifests)
-		return error_set(err, -EOPNOTSUPP,
-				 "--manifests DIR is needed: API server access is not part of this "
-				 "version yet, so a directory must say which Services there are");
 	if (o->health_port != 0)
 		notice("--health-port", NO_HEALTH "; nothing listens there");
 	return 0;

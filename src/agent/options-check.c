@@ -257,12 +257,27 @@ static int check_passwords(const struct options *o, struct error *err)
 	return 0;
 }
 
+static int check_source(const struct options *o, struct error *err)
+{
+	const char *other = flag_is_on(flag_find("kubeconfig", 10), o) ? "kubeconfig" :
+			    flag_is_on(flag_find("master", 6), o)      ? "master" :
+									 NULL;
+
+	if (other && o->manifests && *o->manifests)
+		return error_set(
+			err, -EDOM,
+			"--manifests and --%s can't be given together: objects come from a "
+			"directory or from the API server",
+			other);
+	return 0;
+}
+
 int options_check(const struct options *o, struct error *err)
 {
 	static int (*const rules[])(const struct options *o, struct error *err) = {
 		check_stray,       check_ranges,      check_texts,     check_node_ports,
 		check_prefixes,    check_cluster_asn, check_peer_asns, check_peer_ports,
-		check_peer_counts, check_passwords,
+		check_peer_counts, check_passwords,   check_source,
 	};
 	int r = 0;
 

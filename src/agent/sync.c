@@ -150,9 +150,12 @@ int sync_now(struct sync *s, struct error *err)
 		s->compare = true;
 		return error_wrap(err, r, "sync");
 	}
-	s->first = false;
 	s->retry_ms = 0;
 	r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
+	/* Not before: until the sources have told everything, nothing may be compared. */
+	if (r == 0 && s->first)
+		r = loop_timer_arm(s->period, s->period_ms);
+	s->first = false;
 	return r < 0 ? error_set(err, r, "arm a timer") : 0;
 }
 
@@ -216,8 +219,6 @@ int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct
 		r = loop_add_timer(loop, on_sweep, s, &s->sweep, err);
 	if (r == 0)
 		r = loop_add_timer(loop, on_period, s, &s->period, err);
-	if (r == 0)
-		r = loop_timer_arm(s->period, period_ms);
 	return r;
 }
 

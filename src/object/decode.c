@@ -15,21 +15,18 @@ enum {
 };
 
 struct kind {
-	const char *api_version;
 	size_t size;
 	size_t text_bytes; /* what most have besides struct and labels: names, addresses, ports */
 	void (*decode)(const struct field *root, struct object *o);
 };
 
 static const struct kind kinds[KIND_COUNT] = {
-	[KIND_SERVICE] = { "v1", sizeof(struct service), 256, service_decode },
-	[KIND_ENDPOINT_SLICE] = { "discovery.k8s.io/v1", sizeof(struct endpoint_slice), 256,
-				  endpoint_slice_decode },
-	[KIND_POD] = { "v1", sizeof(struct pod), 384, pod_decode },
-	[KIND_NODE] = { "v1", sizeof(struct node), 512, node_decode },
-	[KIND_NAMESPACE] = { "v1", sizeof(struct namespace_object), 128, namespace_decode },
-	[KIND_NETWORK_POLICY] = { "networking.k8s.io/v1", sizeof(struct network_policy), 512,
-				  network_policy_decode },
+	[KIND_SERVICE] = { sizeof(struct service), 256, service_decode },
+	[KIND_ENDPOINT_SLICE] = { sizeof(struct endpoint_slice), 256, endpoint_slice_decode },
+	[KIND_POD] = { sizeof(struct pod), 384, pod_decode },
+	[KIND_NODE] = { sizeof(struct node), 512, node_decode },
+	[KIND_NAMESPACE] = { sizeof(struct namespace_object), 128, namespace_decode },
+	[KIND_NETWORK_POLICY] = { sizeof(struct network_policy), 512, network_policy_decode },
 };
 
 /* KIND_COUNT when the document has no kind that we read; the decoder then has failed. */
@@ -46,7 +43,7 @@ static enum object_kind kind_find(const struct field *document)
 		return KIND_COUNT;
 	for (size_t i = 0; i < KIND_COUNT; i++)
 		if (strcmp(kind, kind_name((enum object_kind)i)) == 0 &&
-		    strcmp(version, kinds[i].api_version) == 0)
+		    strcmp(version, kind_api_version((enum object_kind)i)) == 0)
 			return (enum object_kind)i;
 
 	field_refuse(kind_field, -ENOENT, "%.64s of %.64s is not read here", kind, version);

@@ -5,18 +5,25 @@
 #include "base/arena.h"
 #include "base/array.h"
 
-static const char *const kind_names[KIND_COUNT] = {
-	[KIND_SERVICE] = "Service",
-	[KIND_ENDPOINT_SLICE] = "EndpointSlice",
-	[KIND_POD] = "Pod",
-	[KIND_NODE] = "Node",
-	[KIND_NAMESPACE] = "Namespace",
-	[KIND_NETWORK_POLICY] = "NetworkPolicy",
+static const struct {
+	const char *name, *api_version;
+} kinds[KIND_COUNT] = {
+	[KIND_SERVICE] = { "Service", "v1" },
+	[KIND_ENDPOINT_SLICE] = { "EndpointSlice", "discovery.k8s.io/v1" },
+	[KIND_POD] = { "Pod", "v1" },
+	[KIND_NODE] = { "Node", "v1" },
+	[KIND_NAMESPACE] = { "Namespace", "v1" },
+	[KIND_NETWORK_POLICY] = { "NetworkPolicy", "networking.k8s.io/v1" },
 };
 
 const char *kind_name(enum object_kind kind)
 {
-	return kind_names[kind];
+	return kinds[kind].name;
+}
+
+const char *kind_api_version(enum object_kind kind)
+{
+	return kinds[kind].api_version;
 }
 
 bool kind_is_namespaced(enum object_kind kind)

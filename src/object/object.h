@@ -278,6 +278,8 @@ DEFINE_CLEANUP(struct object, object_free);
 
 /* "Service", "EndpointSlice", ... */
 const char *kind_name(enum object_kind kind);
+/* "v1", "discovery.k8s.io/v1", ... */
+const char *kind_api_version(enum object_kind kind);
 bool kind_is_namespaced(enum object_kind kind);
 
 /* Which object, when it is not there itself. Strings are borrowed. */

@@ -34,7 +34,7 @@ def test_H5_stops_cleanly_and_leaves_the_tables(
 def test_H5_sighup_reads_everything_again(own_cluster: Cluster, own_agent: Agent) -> None:
     before = own_tables(own_cluster.node1)
     own_agent.signal(signal.SIGHUP)
-    own_agent.wait_logged("reading the manifests again")
+    own_agent.wait_logged("computing everything again")
     own_cluster.node1.run("nft", "flush ruleset")
     own_agent.signal(signal.SIGHUP)
     own_agent.wait_until("tables as before", lambda: own_tables(own_cluster.node1) == before)

@@ -211,10 +211,8 @@ static void test_parts_that_are_not_built_are_refused(void **state)
 		{ "--metrics-port=65535", NULL },
 		{ "--metrics-port=0", NULL },
 		{ "--health-port=20244", "--health-port:" },
-		{ "--kubeconfig=/etc/kubeconfig", "Use --manifests DIR" },
-		{ "--master=https://192.0.2.1", "Use --manifests DIR" },
 		{ "--kubeconfig=", NULL },
-		{ "--manifests=", "--manifests DIR is needed" },
+		{ "--master=", NULL },
 		{ "--ipvs-graceful-termination", "IPVS weights" },
 		{ "--runtime-endpoint=unix:///run/cri.sock", "direct server return" },
 		{ "--service-tcp-timeout=1s", "IPVS timeouts do not exist in nftables" },
@@ -257,9 +255,20 @@ static void test_defaults_that_are_not_built_are_refused_too(void **state)
 	assert_says(t, "--run-firewall is on by default, but network policy is not part of this "
 		       "version yet: NetworkPolicies would not be enforced. Pass "
 		       "--run-firewall=false to run without.");
+}
+
+static void test_objects_come_from_one_source(void **state)
+{
+	struct options_fixture *t = *state;
+
+	assert_int_equal(PARSE(t, "--manifests=x", "--kubeconfig=y"), -EDOM);
+	assert_says(t, "--manifests and --kubeconfig can't be given together");
+	assert_int_equal(PARSE(t, "--manifests=x", "--master=https://192.0.2.1"), -EDOM);
+	assert_says(t, "--manifests and --master can't be given together");
+	assert_int_equal(PARSE(t, "--kubeconfig=y", "--master=https://192.0.2.1", "--manifests="),
+			 0);
 	assert_int_equal(PARSE(t, "--run-router=false", "--run-firewall=false"), 0);
-	assert_int_equal(options_check_built(&t->o, count_notice, &t->err), -EOPNOTSUPP);
-	assert_says(t, "--manifests DIR is needed");
+	assert_int_equal(options_check_built(&t->o, count_notice, &t->err), 0);
 }
 
 static void test_default_health_port_is_only_noticed(void **state)
@@ -397,6 +406,7 @@ int main(void)
 		OPTIONS_TEST(test_parts_that_are_not_built_are_refused),
 		OPTIONS_TEST(test_defaults_that_are_not_built_are_refused_too),
 		OPTIONS_TEST(test_default_health_port_is_only_noticed),
+		OPTIONS_TEST(test_objects_come_from_one_source),
 		OPTIONS_TEST(test_nothing_enabled),
 		OPTIONS_TEST(test_usage_tells_all_flags_in_100_columns),
 		OPTIONS_TEST(test_man_page_lists_the_flags_of_the_table),

@@ -7,11 +7,11 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "object/decode.h"
+#include "source/capture.h"
 
 enum {
-	SHOWN_BYTES = 64,    /* of what was not expected */
-	CAPTURE_BYTES = 256, /* more than any key or name that means something to us */
-	ENVELOPE_DEPTH = 2,  /* most brackets around an object */
+	SHOWN_BYTES = 64,   /* of what was not expected */
+	ENVELOPE_DEPTH = 2, /* most brackets around an object */
 };
 
 /* Where the scanner stands; each place lies inside of one above it. */
@@ -22,12 +22,6 @@ enum place {
 	OBJECT,
 	METADATA, /* of the object */
 	DROPPED,  /* managedFields */
-};
-
-/* The bytes of a string, whatever pieces they come in. */
-struct capture {
-	size_t len; /* CAPTURE_BYTES: too long, or not plain */
-	char text[CAPTURE_BYTES];
 };
 
 enum { ID_NAMESPACE, ID_NAME, ID_UID, ID_RESOURCE_VERSION, ID_COUNT };
@@ -70,28 +64,6 @@ static int byte_refuse(const struct frames *f, const char *p, struct error *err)
 	return error_set(err, -EINVAL, "byte %zu: \"%.*s\" is not expected here",
 			 f->offset + (size_t)(p - f->piece),
 			 (int)(len < SHOWN_BYTES ? len : SHOWN_BYTES), p);
-}
-
-static void capture_put(struct capture *c, const char *text, size_t len)
-{
-	if (len >= CAPTURE_BYTES - c->len || memchr(text, '\0', len)) {
-		c->len = CAPTURE_BYTES;
-		return;
-	}
-	memcpy(c->text + c->len, text, len);
-	c->len += len;
-}
-
-static bool capture_is(const struct capture *c, const char *text)
-{
-	return c->len == strlen(text) && memcmp(c->text, text, c->len) == 0;
-}
-
-/* "" unless it is plain text. */
-static const char *capture_text(struct capture *c)
-{
-	c->text[c->len < CAPTURE_BYTES ? c->len : 0] = '\0';
-	return c->text;
 }
 
 /* Append to the text of where we are; between texts it is forgotten. */
@@ -206,7 +178,7 @@ static void object_begin(struct frames *f)
 	f->has_object = true;
 	f->item_after = '}';
 	for (size_t i = 0; i < ID_COUNT; i++)
-		f->id[i].len = 0;
+		capture_reset(&f->id[i]);
 }
 
 /* Which place the value is that bracket @c opens; where we are when it is none of its own. */
@@ -335,7 +307,7 @@ static void string_begin(struct frames *f)
 		if (capture_is(&f->key, id_keys[i]))
 			f->capture = &f->id[i];
 	if (f->capture)
-		f->capture->len = 0;
+		capture_reset(f->capture);
 }
 
 static int byte_take(struct frames *f, const char *p, struct error *err)
@@ -378,7 +350,7 @@ static const char *string_take(struct frames *f, const char *p)
 	if (f->capture && plain)
 		capture_put(f->capture, start, (size_t)(p - start));
 	else if (f->capture)
-		f->capture->len = CAPTURE_BYTES;
+		capture_spoil(f->capture);
 	f->in_string = p == f->end;
 	return f->in_string ? p : p + 1;
 }

@@ -117,10 +117,13 @@ int token_file_follow(struct token_file *t, bool renew, struct error *err)
 	if (t->token && !renew && now_us - t->read_us < TOKEN_REREAD_MS * (uint64_t)1000)
 		return 0;
 	r = token_read(t->path, &token, err);
-	if (r < 0)
-		return t->token && !renew ? 0 : r;
+	if (r < 0 && t->token && !renew)
+		return 0;
+	/* A token that was refused is not used again. */
 	secret_free(t->token);
 	t->token = token;
+	if (r < 0)
+		return r;
 	t->read_us = now_us;
 	return 0;
 }

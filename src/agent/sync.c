@@ -65,8 +65,7 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 	r = tables_reconcile(s->tables, &whole, &state, &why, c, err);
-	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && r != -ENOTRECOVERABLE &&
-	    !c->culprit) {
+	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && !c->culprit) {
 		log_warn("tables can't be compared, replacing them",
 			 log_text("error", err->message));
 		state = TABLES_REPLACED;
@@ -128,8 +127,6 @@ static int sync_once(struct sync *s, struct error *err)
 		r = sync_difference(s, &c, err);
 	if (r == 0 && !s->compare)
 		return 0;
-	if (r == -ENOTRECOVERABLE)
-		return r;
 	if (r < 0 && !s->compare) {
 		log_warn("commit failed, reading the tables back", log_text("error", err->message));
 		s->compare = true;
@@ -166,11 +163,6 @@ static int on_sync(void *userdata)
 
 	if (sync_now(s, &err) == 0)
 		return 0;
-	if (err.code ==
-	    -ENOTRECOVERABLE) { /* a new process compiles it anew and adopts the tables */
-		log_error("sync failed, giving up", log_text("error", err.message));
-		return -ENOTRECOVERABLE;
-	}
 	s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_FIRST_MS;
 	if (s->retry_ms > RETRY_MAX_MS)
 		s->retry_ms = RETRY_MAX_MS;

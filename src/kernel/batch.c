@@ -3,11 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
-#include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -17,6 +13,7 @@
 
 #include "base/array.h"
 #include "base/error.h"
+#include "kernel/attrs.h"
 #include "kernel/element-codec.h"
 #include "kernel/netlink.h"
 #include "ruleset/transaction.h"
@@ -41,20 +38,28 @@ static void *batch_reserve(struct batch *b)
 	return b->error < 0 ? NULL : buf_reserve(&b->buf, BATCH_MESSAGE_BYTES + 4096);
 }
 
-/* NULL when memory is short: then nothing is written from here on. */
-static struct nlmsghdr *batch_message(struct batch *b, uint16_t type, uint8_t family,
-				      uint16_t flags)
+/* The table's name has the same number in all messages. */
+struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint8_t family, uint16_t flags)
 {
 	void *room = batch_reserve(b);
+	struct nlmsghdr *nlh;
 
 	if (!room) {
 		batch_fail(b, -ENOMEM);
 		return NULL;
 	}
-	return nftnl_nlmsg_build_hdr(room, type, nfproto(family), flags, b->sequence++);
+	nlh = nftnl_nlmsg_build_hdr(room, type, nfproto(family), flags, b->sequence++);
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
+	return nlh;
 }
 
-static void batch_take(struct batch *b, const struct nlmsghdr *nlh)
+void batch_put_attrs(struct nlmsghdr *nlh, const void *attrs, size_t len)
+{
+	memcpy(mnl_nlmsg_get_payload_tail(nlh), attrs, len);
+	nlh->nlmsg_len += (uint32_t)len;
+}
+
+void batch_close(struct batch *b, const struct nlmsghdr *nlh)
 {
 	buf_advance(&b->buf, nlh->nlmsg_len);
 }
@@ -79,7 +84,7 @@ static void batch_frame(struct batch *b, uint16_t type, uint32_t generation)
 	nfg->res_id = htons(NFNL_SUBSYS_NFTABLES);
 	if (generation)
 		mnl_attr_put_u32(nlh, NFNL_BATCH_GENID, htonl(generation));
-	batch_take(b, nlh);
+	batch_close(b, nlh);
 }
 
 void batch_begin(struct batch *b, const char *table, uint32_t generation)
@@ -95,77 +100,33 @@ void batch_end(struct batch *b)
 
 void batch_add_table(struct batch *b, uint8_t family, const char *comment)
 {
-	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWTABLE, family, NLM_F_CREATE);
-	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWTABLE, family, NLM_F_CREATE);
 
-	if (!nlh || !udata) {
-		batch_fail(b, -ENOMEM);
-	} else {
-		mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
-		if (comment) {
-			nftnl_udata_put_strz(udata, NFTNL_UDATA_TABLE_COMMENT, comment);
-			mnl_attr_put(nlh, NFTA_TABLE_USERDATA, nftnl_udata_buf_len(udata),
-				     nftnl_udata_buf_data(udata));
-		}
-		batch_take(b, nlh);
-	}
-	if (udata)
-		nftnl_udata_buf_free(udata);
+	if (!nlh)
+		return;
+	if (comment)
+		attr_put_comment(nlh, NFTA_TABLE_USERDATA, NFTNL_UDATA_TABLE_COMMENT, comment);
+	batch_close(b, nlh);
 }
 
 void batch_delete_table(struct batch *b, uint8_t family)
 {
-	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_DELTABLE, family, 0);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_DELTABLE, family, 0);
 
 	if (!nlh)
 		return;
-	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
-	batch_take(b, nlh);
-}
-
-void batch_add_set(struct batch *b, struct nftnl_set *set)
-{
-	uint8_t family = (uint8_t)nftnl_set_get_u32(set, NFTNL_SET_FAMILY);
-	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWSET,
-					     family == NFPROTO_IPV4 ? AF_INET : AF_INET6,
-					     NLM_F_CREATE | NLM_F_EXCL);
-
-	if (!nlh)
-		return;
-	if (nftnl_set_set_str(set, NFTNL_SET_TABLE, b->table) < 0) {
-		batch_fail(b, -ENOMEM);
-		return;
-	}
-	nftnl_set_set_u32(set, NFTNL_SET_ID, b->sequence);
-	nftnl_set_nlmsg_build_payload(nlh, set);
-	batch_take(b, nlh);
-}
-
-void batch_add_chain(struct batch *b, uint8_t family, struct nftnl_chain *chain)
-{
-	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWCHAIN, family,
-					     NLM_F_CREATE | NLM_F_EXCL);
-
-	if (!nlh)
-		return;
-	if (nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, b->table) < 0) {
-		batch_fail(b, -ENOMEM);
-		return;
-	}
-	nftnl_chain_nlmsg_build_payload(nlh, chain);
-	batch_take(b, nlh);
+	batch_close(b, nlh);
 }
 
 static void batch_chain_name(struct batch *b, uint16_t type, uint16_t flags, uint8_t family,
 			     const char *name)
 {
-	struct nlmsghdr *nlh = batch_message(b, type, family, flags);
+	struct nlmsghdr *nlh = batch_open(b, type, family, flags);
 
 	if (!nlh)
 		return;
-	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, b->table);
 	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, name);
-	batch_take(b, nlh);
+	batch_close(b, nlh);
 }
 
 void batch_add_chain_name(struct batch *b, uint8_t family, const char *name)
@@ -175,42 +136,23 @@ void batch_add_chain_name(struct batch *b, uint8_t family, const char *name)
 
 void batch_delete_chain(struct batch *b, uint8_t family, const char *name)
 {
-	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_DELRULE, family, 0);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_DELRULE, family, 0);
 
 	if (!nlh)
 		return;
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, b->table);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
-	batch_take(b, nlh);
+	batch_close(b, nlh);
 	batch_chain_name(b, NFT_MSG_DELCHAIN, 0, family, name);
-}
-
-void batch_add_rule(struct batch *b, struct nftnl_rule *rule)
-{
-	uint8_t family = (uint8_t)nftnl_rule_get_u32(rule, NFTNL_RULE_FAMILY);
-	struct nlmsghdr *nlh = batch_message(b, NFT_MSG_NEWRULE,
-					     family == NFPROTO_IPV4 ? AF_INET : AF_INET6,
-					     NLM_F_CREATE | NLM_F_APPEND);
-
-	if (!nlh)
-		return;
-	if (nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, b->table) < 0) {
-		batch_fail(b, -ENOMEM);
-		return;
-	}
-	nftnl_rule_nlmsg_build_payload(nlh, rule);
-	batch_take(b, nlh);
 }
 
 static struct nlmsghdr *elements_begin(struct batch *b, uint8_t family, const char *set, bool add,
 				       struct nlattr **ret_list)
 {
-	struct nlmsghdr *nlh = batch_message(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
-					     family, add ? NLM_F_CREATE | NLM_F_EXCL : 0);
+	struct nlmsghdr *nlh = batch_open(b, add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, family,
+					  add ? NLM_F_CREATE | NLM_F_EXCL : 0);
 
 	if (!nlh)
 		return NULL;
-	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, b->table);
 	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, set);
 	*ret_list = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_LIST_ELEMENTS);
 	return nlh;
@@ -251,7 +193,7 @@ static size_t batch_changes_message(struct batch *b, const struct change *change
 		count++;
 	}
 	mnl_attr_nest_end(nlh, list);
-	batch_take(b, nlh);
+	batch_close(b, nlh);
 	return i;
 }
 
@@ -287,7 +229,7 @@ void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
 			done += (size_t)MNL_ALIGN(mnl_attr_get_len(e));
 		}
 		mnl_attr_nest_end(nlh, list);
-		batch_take(b, nlh);
+		batch_close(b, nlh);
 	}
 }
 
@@ -321,8 +263,6 @@ int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct
 	uint32_t ack, failed = 0;
 	int r;
 
-	if (b->error == -ENOTRECOVERABLE)
-		return error_set(err, b->error, "out of memory, the compiled ruleset is damaged");
 	if (b->error < 0 || buf_error(&b->buf) < 0)
 		return error_set(err, -ENOMEM, "nftables transaction: out of memory");
 	r = batch_number(b, nl, &ack);

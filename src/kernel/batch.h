@@ -16,9 +16,6 @@
 struct change;
 struct error;
 struct netlink;
-struct nftnl_chain;
-struct nftnl_rule;
-struct nftnl_set;
 struct nlmsghdr;
 
 /* One more than fits: NFTA_SET_ELEM_LIST_ELEMENTS is an attribute, whose length has 16 bits. */
@@ -46,17 +43,19 @@ void batch_begin(struct batch *b, const char *table, uint32_t generation);
 void batch_add_table(struct batch *b, uint8_t family, const char *comment);
 /* The table must be there. Deletes all that is in it. */
 void batch_delete_table(struct batch *b, uint8_t family);
-void batch_add_set(struct batch *b, struct nftnl_set *set);
-void batch_add_chain(struct batch *b, uint8_t family, struct nftnl_chain *chain);
 /* A regular chain. */
 void batch_add_chain_name(struct batch *b, uint8_t family, const char *name);
 /* With its rules. */
 void batch_delete_chain(struct batch *b, uint8_t family, const char *name);
-void batch_add_rule(struct batch *b, struct nftnl_rule *rule);
 /* The @n changes that are additions (or, with @add false, deletions) as element messages with at most
  * @per_message elements (0: as many as fit). They are sorted by set and family. */
 void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,
 		   size_t per_message);
+/* A message of any other kind: open it, put what belongs behind the table's name (at most
+ * BATCH_MESSAGE_BYTES), close it. NULL when memory is short. */
+struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint8_t family, uint16_t flags);
+void batch_put_attrs(struct nlmsghdr *nlh, const void *attrs, size_t len);
+void batch_close(struct batch *b, const struct nlmsghdr *nlh);
 /* Elements in the form in which the kernel dumped them, to be added or (@add false) deleted. */
 void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
 			const struct buf *elements, bool add);

@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "base/arena.h"
+#include "kernel/attrs.h"
 
 #define KEY_MAX_BYTES 64
 #define WORD_BYTES 4 /* a concatenation's fields begin on these */
@@ -88,18 +89,6 @@ static void put_target(struct nlmsghdr *nlh, const struct element *e)
 	put_value(nlh, NFTA_SET_ELEM_DATA, &data);
 }
 
-/* nft's own form: a record of type, length and the text with its zero. */
-static void put_comment(struct nlmsghdr *nlh, const char *comment)
-{
-	uint8_t record[2 + COMMENT_MAX_BYTES + 1];
-	size_t size = strlen(comment) + 1;
-
-	record[0] = NFTNL_UDATA_SET_ELEM_COMMENT;
-	record[1] = (uint8_t)size;
-	memcpy(record + 2, comment, size);
-	mnl_attr_put(nlh, NFTA_SET_ELEM_USERDATA, 2 + size, record);
-}
-
 static void put_interval_end(struct nlmsghdr *nlh, const struct element *e)
 {
 	struct addr last = { .family = e->family }, behind;
@@ -129,34 +118,18 @@ void element_put(struct nlmsghdr *nlh, const struct element *e, bool add)
 	if (add && layout->target)
 		put_target(nlh, e);
 	if (add && e->comment)
-		put_comment(nlh, e->comment);
+		attr_put_comment(nlh, NFTA_SET_ELEM_USERDATA, NFTNL_UDATA_SET_ELEM_COMMENT,
+				 e->comment);
 	mnl_attr_nest_end(nlh, nest);
 	if (layout->interval)
 		put_interval_end(nlh, e);
 }
 
-struct attrs {
-	const struct nlattr *at[NFTA_SET_ELEM_MAX + 1];
-};
-
-/* Attributes that we have no name for are left out: a newer kernel may send some. */
-static int attrs_note(const struct nlattr *attr, void *userdata)
-{
-	struct attrs *attrs = userdata;
-	uint16_t type = mnl_attr_get_type(attr);
-
-	if (type <= NFTA_SET_ELEM_MAX)
-		attrs->at[type] = attr;
-	return MNL_CB_OK;
-}
-
 static const void *value_get(const struct nlattr *nest, uint16_t type, uint16_t *ret_len)
 {
-	struct attrs in = { 0 };
+	struct attrs in;
 
-	if (!nest)
-		return NULL;
-	mnl_attr_parse_nested(nest, attrs_note, &in);
+	attrs_of_nest(nest, &in);
 	if (!in.at[type])
 		return NULL;
 	*ret_len = mnl_attr_get_payload_len(in.at[type]);
@@ -213,31 +186,23 @@ static bool u32_get(const struct nlattr *attr, uint32_t *ret)
 	return true;
 }
 
-static bool is_text(const struct nlattr *attr)
-{
-	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0;
-}
-
 static bool verdict_get(const struct nlattr *data, struct element *e)
 {
-	struct attrs in = { 0 }, v = { 0 };
+	struct attrs in, v;
+	const char *chain;
 	uint32_t code;
 
-	if (!data)
-		return false;
-	mnl_attr_parse_nested(data, attrs_note, &in);
-	if (!in.at[NFTA_DATA_VERDICT])
-		return false;
-	mnl_attr_parse_nested(in.at[NFTA_DATA_VERDICT], attrs_note, &v);
+	attrs_of_nest(data, &in);
+	attrs_of_nest(in.at[NFTA_DATA_VERDICT], &v);
 	if (!u32_get(v.at[NFTA_VERDICT_CODE], &code))
 		return false;
+	chain = attr_text(v.at[NFTA_VERDICT_CHAIN]);
 	if (code == NF_DROP)
 		e->verdict = VERDICT_DROP;
 	else if (code == NF_ACCEPT)
 		e->verdict = VERDICT_ACCEPT;
-	else if (code == (uint32_t)NFT_GOTO && is_text(v.at[NFTA_VERDICT_CHAIN]))
-		e->verdict = (uint8_t)verdict_by_chain_name(
-			mnl_attr_get_str(v.at[NFTA_VERDICT_CHAIN]), &e->number);
+	else if (code == (uint32_t)NFT_GOTO && chain)
+		e->verdict = (uint8_t)verdict_by_chain_name(chain, &e->number);
 	return true; /* a verdict of somebody else stays VERDICT_NONE, which equals none of ours */
 }
 
@@ -271,10 +236,10 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 {
 	const struct set_layout *layout = set_layout(set);
 	struct element e = { .set = (uint8_t)set, .family = family };
-	struct attrs in = { 0 };
 	uint32_t flags = 0;
+	struct attrs in;
 
-	mnl_attr_parse_nested(attr, attrs_note, &in);
+	attrs_of_nest(attr, &in);
 	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e) ||
 	    (in.at[NFTA_SET_ELEM_FLAGS] && !u32_get(in.at[NFTA_SET_ELEM_FLAGS], &flags)) ||
 	    (layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
@@ -290,8 +255,8 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 
 const void *element_get_value(const struct nlattr *attr, uint16_t type, uint16_t *ret_len)
 {
-	struct attrs in = { 0 };
+	struct attrs in;
 
-	mnl_attr_parse_nested(attr, attrs_note, &in);
+	attrs_of_nest(attr, &in);
 	return value_get(in.at[type], NFTA_DATA_VALUE, ret_len);
 }

@@ -1,14 +1,11 @@
-/* Rules of the skeleton: the numbers of dispatch chains, and comparison. */
-#include <errno.h>
+/* Rules of the skeleton: the numbers of dispatch chains. */
+#include <arpa/inet.h>
+#include <endian.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/common.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
 #include <linux/netfilter/nf_tables.h>
 #include <string.h>
 
-#include "base/buf.h"
-#include "kernel/batch.h"
+#include "kernel/attrs.h"
 #include "kernel/skeleton-internal.h"
 
 bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret)
@@ -25,76 +22,97 @@ bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret)
 	return true;
 }
 
-static int jump_set_number(struct nftnl_expr *e, uint32_t number)
+/* Put the verdict of an immediate expression whose data is @data. False: it has none with a chain. */
+static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const struct dispatch *d)
 {
-	const char *to = nftnl_expr_get_str(e, NFTNL_EXPR_IMM_CHAIN);
+	struct attrs immediate, value, verdict;
+	struct nlattr *nests[4];
 	char name[CHAIN_NAME_MAX_BYTES];
-	uint32_t old;
-	enum verdict v;
+	struct dispatch to;
+	const char *chain;
 
-	if (!to)
-		return 0;
-	v = verdict_by_chain_name(to, &old);
-	if (v < VERDICT_FIRST_DISPATCH)
-		return 0;
-	return nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, verdict_chain_name(v, number, name));
+	attrs_of_nest(data, &immediate);
+	attrs_of_nest(immediate.at[NFTA_IMMEDIATE_DATA], &value);
+	attrs_of_nest(value.at[NFTA_DATA_VERDICT], &verdict);
+	chain = attr_text(verdict.at[NFTA_VERDICT_CHAIN]);
+	if (!chain || !immediate.at[NFTA_IMMEDIATE_DREG] || !verdict.at[NFTA_VERDICT_CODE])
+		return false;
+	if (d && chain_is_dispatch(chain, d->family, &to))
+		chain = verdict_chain_name(to.verdict, d->number, name);
+
+	nests[0] = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
+	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, "immediate");
+	nests[1] = mnl_attr_nest_start(nlh, NFTA_EXPR_DATA);
+	attr_put_copy(nlh, immediate.at[NFTA_IMMEDIATE_DREG]);
+	nests[2] = mnl_attr_nest_start(nlh, NFTA_IMMEDIATE_DATA);
+	nests[3] = mnl_attr_nest_start(nlh, NFTA_DATA_VERDICT);
+	attr_put_copy(nlh, verdict.at[NFTA_VERDICT_CODE]);
+	mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, chain);
+	for (size_t i = 4; i-- > 0;)
+		mnl_attr_nest_end(nlh, nests[i]);
+	return true;
 }
 
-static int expr_set_number(struct nftnl_expr *e, void *userdata)
+/* @attr lies in a message of ours. */
+static void set_value(const struct nlattr *attr, const void *value, uint16_t len)
 {
-	const char *name = nftnl_expr_get_str(e, NFTNL_EXPR_NAME);
-	const struct dispatch *d = userdata;
-
-	if (strcmp(name, "numgen") == 0 &&
-	    nftnl_expr_get_u32(e, NFTNL_EXPR_NG_TYPE) == NFT_NG_RANDOM)
-		nftnl_expr_set_u32(e, NFTNL_EXPR_NG_MODULUS, d->number);
-	else if (strcmp(name, "immediate") == 0)
-		return jump_set_number(e, d->number);
-	else if (strcmp(name, "dynset") == 0)
-		nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, (uint64_t)d->number * 1000);
-	return 0;
+	if (attr && mnl_attr_get_payload_len(attr) == len)
+		memcpy(mnl_attr_get_payload(attr), value, len);
 }
 
-int rule_set_number(struct nftnl_rule *rule, const struct dispatch *d)
+static bool is_random(const struct nlattr *numgen_type)
 {
-	struct dispatch copy = *d;
-	char name[CHAIN_NAME_MAX_BYTES];
-
-	if (nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN,
-			       verdict_chain_name(d->verdict, d->number, name)) < 0 ||
-	    nftnl_expr_foreach(rule, expr_set_number, &copy) < 0)
-		return -ENOTRECOVERABLE;
-	return 0;
+	return numgen_type && mnl_attr_validate(numgen_type, MNL_TYPE_U32) >= 0 &&
+	       mnl_attr_get_u32(numgen_type) == htonl(NFT_NG_RANDOM);
 }
 
-static int counter_reset(struct nftnl_expr *e, void *userdata)
-{
-	(void)userdata;
-	if (strcmp(nftnl_expr_get_str(e, NFTNL_EXPR_NAME), "counter") == 0) {
-		nftnl_expr_set_u64(e, NFTNL_EXPR_CTR_PACKETS, 0);
-		nftnl_expr_set_u64(e, NFTNL_EXPR_CTR_BYTES, 0);
-	}
-	return 0;
-}
-
-int rule_fingerprint(struct nftnl_rule *rule, struct buf *ret)
-{
+struct writing {
 	struct nlmsghdr *nlh;
-	void *room;
+	const struct dispatch *d; /* NULL: numbers stay */
+};
 
-	nftnl_expr_foreach(rule, counter_reset, NULL);
-	nftnl_rule_unset(rule, NFTNL_RULE_HANDLE);
-	nftnl_rule_unset(rule, NFTNL_RULE_POSITION);
-	if (nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, "") < 0)
-		return -ENOMEM;
+static int put_expr(const struct nlattr *expr, void *userdata)
+{
+	const struct writing *w = userdata;
+	const struct dispatch *d = w->d;
+	uint64_t zero = 0, timeout_ms = htobe64(d ? (uint64_t)d->number * 1000 : 0);
+	uint32_t modulus = htonl(d ? d->number : 0);
+	struct attrs in, data;
+	const char *name;
 
-	buf_reset(ret);
-	room = buf_reserve(ret, BATCH_MESSAGE_BYTES);
-	if (!room)
-		return -ENOMEM;
-	memset(room, 0, BATCH_MESSAGE_BYTES); /* attributes are padded with whatever is there */
-	nlh = nftnl_nlmsg_build_hdr(room, NFT_MSG_NEWRULE, 0, 0, 0);
-	nftnl_rule_nlmsg_build_payload(nlh, rule);
-	buf_advance(ret, nlh->nlmsg_len);
-	return 0;
+	attrs_of_nest(expr, &in);
+	name = attr_text(in.at[NFTA_EXPR_NAME]);
+	if (name && strcmp(name, "immediate") == 0 && put_jump(w->nlh, in.at[NFTA_EXPR_DATA], d))
+		return MNL_CB_OK;
+
+	attrs_of_nest(attr_put_copy(w->nlh, expr), &in);
+	attrs_of_nest(in.at[NFTA_EXPR_DATA], &data);
+	if (name && strcmp(name, "counter") == 0) {
+		set_value(data.at[NFTA_COUNTER_PACKETS], &zero, sizeof(zero));
+		set_value(data.at[NFTA_COUNTER_BYTES], &zero, sizeof(zero));
+	} else if (d && name && strcmp(name, "numgen") == 0 && is_random(data.at[NFTA_NG_TYPE])) {
+		set_value(data.at[NFTA_NG_MODULUS], &modulus, sizeof(modulus));
+	} else if (d && name && strcmp(name, "dynset") == 0) {
+		set_value(data.at[NFTA_DYNSET_TIMEOUT], &timeout_ms, sizeof(timeout_ms));
+	}
+	return MNL_CB_OK;
+}
+
+void rule_put(struct nlmsghdr *nlh, const struct part *rule, const struct dispatch *d)
+{
+	struct writing w = { nlh, d };
+	char name[CHAIN_NAME_MAX_BYTES];
+	struct nlattr *list;
+	struct attrs in;
+
+	attrs_of_bytes(rule->attrs, rule->len, &in);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN,
+			  d ? verdict_chain_name(d->verdict, d->number, name) : rule->name);
+	if (in.at[NFTA_RULE_EXPRESSIONS]) {
+		list = mnl_attr_nest_start(nlh, NFTA_RULE_EXPRESSIONS);
+		mnl_attr_parse_nested(in.at[NFTA_RULE_EXPRESSIONS], put_expr, &w);
+		mnl_attr_nest_end(nlh, list);
+	}
+	if (in.at[NFTA_RULE_USERDATA])
+		attr_put_copy(nlh, in.at[NFTA_RULE_USERDATA]);
 }

@@ -24,7 +24,7 @@ static int nft_error(struct nft_ctx *nft, struct error *err)
 	return error_set(err, -EOPNOTSUPP, "nft: %.*s", len, text ? text : "");
 }
 
-int nft_run(const char *text, struct error *err)
+static int nft_run(const char *text, struct error *err)
 {
 	_cleanup_(nft_ctx_freep) struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
 

@@ -1,33 +1,51 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
 #include <libnftnl/common.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
-#include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/array.h"
 #include "base/error.h"
+#include "kernel/attrs.h"
 #include "kernel/netlink.h"
 #include "kernel/skeleton-internal.h"
+
+/* What a dump has of each kind. Left out is what makes no difference, as handles, and what a kernel only
+ * tells and would not take again. */
+static const struct kind {
+	uint16_t get;
+	uint16_t table, name; /* attributes */
+	uint32_t kept;        /* a bit for each type of attribute */
+} kinds[PART_KINDS] = {
+	[PART_SET] = {
+		NFT_MSG_GETSET, NFTA_SET_TABLE, NFTA_SET_NAME,
+		1U << NFTA_SET_NAME | 1U << NFTA_SET_FLAGS | 1U << NFTA_SET_KEY_TYPE |
+		1U << NFTA_SET_KEY_LEN | 1U << NFTA_SET_DATA_TYPE | 1U << NFTA_SET_DATA_LEN |
+		1U << NFTA_SET_POLICY | 1U << NFTA_SET_DESC | 1U << NFTA_SET_TIMEOUT |
+		1U << NFTA_SET_GC_INTERVAL | 1U << NFTA_SET_USERDATA | 1U << NFTA_SET_OBJ_TYPE |
+		1U << NFTA_SET_EXPR | 1U << NFTA_SET_EXPRESSIONS,
+	},
+	[PART_CHAIN] = {
+		NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME,
+		1U << NFTA_CHAIN_NAME | 1U << NFTA_CHAIN_HOOK | 1U << NFTA_CHAIN_POLICY |
+		1U << NFTA_CHAIN_TYPE | 1U << NFTA_CHAIN_USERDATA,
+	},
+	[PART_RULE] = {
+		NFT_MSG_GETRULE, NFTA_RULE_TABLE, NFTA_RULE_CHAIN,
+		1U << NFTA_RULE_EXPRESSIONS | 1U << NFTA_RULE_USERDATA,
+	},
+};
 
 struct reading {
 	struct skeleton *s;
 	const char *table;
+	enum part_kind kind;
 };
-
-/* libnftnl tells a message that it can't take apart from one that memory was short for by nothing; what
- * the kernel sends it can take. So each failure means that a part is missing, and the reading is void. */
-static bool is_table(const char *name, const struct reading *rd)
-{
-	return name && strcmp(name, rd->table) == 0;
-}
 
 static int comment_record(const struct nftnl_udata *attr, void *userdata)
 {
@@ -42,94 +60,68 @@ static int comment_record(const struct nftnl_udata *attr, void *userdata)
 static int table_read(const struct nlmsghdr *nlh, void *userdata)
 {
 	struct reading *rd = userdata;
-	struct nftnl_table *t = nftnl_table_alloc();
-	const void *udata;
-	uint32_t len = 0;
+	const struct nlattr *flags, *udata;
+	struct attrs in;
 
-	if (!t)
-		return -ENOMEM;
-	if (nftnl_table_nlmsg_parse(nlh, t) == 0) {
-		rd->s->dormant = nftnl_table_get_u32(t, NFTNL_TABLE_FLAGS) & NFT_TABLE_F_DORMANT;
-		udata = nftnl_table_get_data(t, NFTNL_TABLE_USERDATA, &len);
-		if (udata)
-			nftnl_udata_parse(udata, len, comment_record, rd->s);
-	}
-	nftnl_table_free(t);
+	attrs_of_message(nlh, &in);
+	flags = in.at[NFTA_TABLE_FLAGS];
+	udata = in.at[NFTA_TABLE_USERDATA];
+	rd->s->dormant = flags && mnl_attr_validate(flags, MNL_TYPE_U32) >= 0 &&
+			 mnl_attr_get_u32(flags) & htonl(NFT_TABLE_F_DORMANT);
+	if (udata)
+		nftnl_udata_parse(mnl_attr_get_payload(udata), mnl_attr_get_payload_len(udata),
+				  comment_record, rd->s);
 	return 0;
 }
 
-static int set_read(const struct nlmsghdr *nlh, void *userdata)
+/* The attributes in @in that are kept, one behind the other. */
+static int attrs_keep(struct skeleton *s, const struct attrs *in, uint32_t kept, struct part *ret)
 {
-	struct reading *rd = userdata;
-	struct nftnl_set *set = nftnl_set_alloc();
-	int r;
+	size_t len = 0;
+	uint8_t *to;
 
-	if (!set)
+	for (size_t i = 0; i < ATTRS_TYPES; i++)
+		if (in->at[i] && kept & 1U << i)
+			len += (size_t)MNL_ALIGN(mnl_attr_get_len(in->at[i]));
+	to = arena_alloc(s->arena, len);
+	if (!to)
 		return -ENOMEM;
-	r = nftnl_set_nlmsg_parse(nlh, set) < 0 ? -ENOMEM : 0;
-	if (r < 0 || !is_table(nftnl_set_get_str(set, NFTNL_SET_TABLE), rd)) {
-		nftnl_set_free(set);
-		return r;
+	ret->attrs = to;
+	ret->len = len;
+	for (size_t i = 0; i < ATTRS_TYPES; i++) {
+		if (!in->at[i] || !(kept & 1U << i))
+			continue;
+		memcpy(to, in->at[i], mnl_attr_get_len(in->at[i]));
+		to += MNL_ALIGN(mnl_attr_get_len(in->at[i]));
 	}
-	if (rd->s->n_sets == SKELETON_MAX_SETS) {
-		nftnl_set_free(set);
-		return -E2BIG;
-	}
-	nftnl_set_unset(set, NFTNL_SET_HANDLE);
-	rd->s->sets[rd->s->n_sets++] = set;
 	return 0;
 }
 
-static int chain_read(const struct nlmsghdr *nlh, void *userdata)
+static int part_read(const struct nlmsghdr *nlh, void *userdata)
 {
-	struct reading *rd = userdata;
-	struct skeleton *s = rd->s;
-	struct nftnl_chain *chain;
-	int r;
+	const struct reading *rd = userdata;
+	struct parts *parts = &rd->s->parts[rd->kind];
+	const struct kind *kind = &kinds[rd->kind];
+	const char *table, *name;
+	struct part part;
+	struct attrs in;
 
-	if (ARRAY_RESERVE(s->chains, s->n_chains, s->cap_chains) < 0)
+	attrs_of_message(nlh, &in);
+	table = attr_text(in.at[kind->table]);
+	name = attr_text(in.at[kind->name]);
+	if (!table || !name || strcmp(table, rd->table) != 0)
+		return 0;
+	part.name = arena_strdup(rd->s->arena, name);
+	if (!part.name || attrs_keep(rd->s, &in, kind->kept, &part) < 0 ||
+	    ARRAY_RESERVE(parts->items, parts->n, parts->capacity) < 0)
 		return -ENOMEM;
-	chain = nftnl_chain_alloc();
-	if (!chain)
-		return -ENOMEM;
-	r = nftnl_chain_nlmsg_parse(nlh, chain) < 0 ? -ENOMEM : 0;
-	if (r < 0 || !is_table(nftnl_chain_get_str(chain, NFTNL_CHAIN_TABLE), rd)) {
-		nftnl_chain_free(chain);
-		return r;
-	}
-	nftnl_chain_unset(chain, NFTNL_CHAIN_HANDLE);
-	nftnl_chain_unset(chain, NFTNL_CHAIN_FLAGS);
-	nftnl_chain_unset(chain, NFTNL_CHAIN_USE);
-	s->chains[s->n_chains++] = chain;
+	parts->items[parts->n++] = part;
 	return 0;
 }
 
-static int rule_read(const struct nlmsghdr *nlh, void *userdata)
-{
-	struct reading *rd = userdata;
-	struct skeleton *s = rd->s;
-	struct nftnl_rule *rule;
-	int r;
-
-	if (ARRAY_RESERVE(s->rules, s->n_rules, s->cap_rules) < 0)
-		return -ENOMEM;
-	rule = nftnl_rule_alloc();
-	if (!rule)
-		return -ENOMEM;
-	r = nftnl_rule_nlmsg_parse(nlh, rule) < 0 ? -ENOMEM : 0;
-	if (r < 0 || !is_table(nftnl_rule_get_str(rule, NFTNL_RULE_TABLE), rd)) {
-		nftnl_rule_free(rule);
-		return r;
-	}
-	nftnl_rule_unset(rule, NFTNL_RULE_HANDLE);
-	nftnl_rule_unset(rule, NFTNL_RULE_POSITION);
-	s->rules[s->n_rules++] = rule;
-	return 0;
-}
-
-/* Every kind of object is dumped by a request of its own; @table_attr names our table in it. */
-static int kind_read(struct netlink *nl, struct reading *rd, uint16_t type, uint16_t table_attr,
-		     netlink_fn fn, struct error *err)
+/* @table_attr names our table in the request. */
+static int dump(struct netlink *nl, struct reading *rd, uint16_t type, uint16_t table_attr,
+		netlink_fn fn, struct error *err)
 {
 	char request[256] __attribute__((aligned(8)));
 	uint16_t flags = type == NFT_MSG_GETTABLE ? 0 : NLM_F_DUMP;
@@ -143,27 +135,20 @@ static int kind_read(struct netlink *nl, struct reading *rd, uint16_t type, uint
 int skeleton_read(struct netlink *nl, uint8_t family, const char *table, struct skeleton **ret,
 		  struct error *err)
 {
-	static const struct {
-		uint16_t type, table_attr;
-		netlink_fn fn;
-	} kinds[] = {
-		{ NFT_MSG_GETTABLE, NFTA_TABLE_NAME, table_read },
-		{ NFT_MSG_GETSET, NFTA_SET_TABLE, set_read },
-		{ NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, chain_read },
-		{ NFT_MSG_GETRULE, NFTA_RULE_TABLE, rule_read },
-	};
 	_cleanup_(skeleton_freep) struct skeleton *s = calloc(1, sizeof(*s));
 	struct reading rd = { .s = s, .table = table };
 	int r;
 
-	if (!s)
+	if (!s || !(s->arena = arena_new(16384)))
 		return error_set(err, -ENOMEM, "out of memory");
 	s->family = family;
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		r = kind_read(nl, &rd, kinds[i].type, kinds[i].table_attr, kinds[i].fn, err);
-		if (r < 0)
-			return error_wrap(err, r, "read table %s", table);
+	r = dump(nl, &rd, NFT_MSG_GETTABLE, NFTA_TABLE_NAME, table_read, err);
+	for (unsigned k = 0; r == 0 && k < PART_KINDS; k++) {
+		rd.kind = (enum part_kind)k;
+		r = dump(nl, &rd, kinds[k].get, kinds[k].table, part_read, err);
 	}
+	if (r < 0)
+		return error_wrap(err, r, "read table %s", table);
 	*ret = TAKE_PTR(s);
 	return 0;
 }

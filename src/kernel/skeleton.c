@@ -1,88 +1,96 @@
 #include "kernel/skeleton.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <libnftnl/chain.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
+#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "base/arena.h"
 #include "kernel/batch.h"
 #include "kernel/skeleton-internal.h"
+
+/* Rules that are longer are none of ours. */
+#define RULE_MAX_BYTES 8192
 
 struct skeleton *skeleton_free(struct skeleton *s)
 {
 	if (!s)
 		return NULL;
-	for (size_t i = 0; i < s->n_sets; i++)
-		nftnl_set_free(s->sets[i]);
-	for (size_t i = 0; i < s->n_chains; i++)
-		nftnl_chain_free(s->chains[i]);
-	for (size_t i = 0; i < s->n_rules; i++)
-		nftnl_rule_free(s->rules[i]);
-	free(s->chains);
-	free(s->rules);
+	for (size_t k = 0; k < PART_KINDS; k++)
+		free(s->parts[k].items);
+	arena_free(s->arena);
 	free(s);
 	return NULL;
 }
 
-static const char *chain_name(const struct nftnl_chain *c)
+static void put_set(const struct skeleton *s, const struct part *set, struct batch *b)
 {
-	return nftnl_chain_get_str(c, NFTNL_CHAIN_NAME);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWSET, s->family, NLM_F_CREATE | NLM_F_EXCL);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_u32(nlh, NFTA_SET_ID, htonl(b->sequence)); /* some number of its own */
+	batch_put_attrs(nlh, set->attrs, set->len);
+	batch_close(b, nlh);
 }
 
-static const char *rule_chain(const struct nftnl_rule *r)
+static void put_chain(const struct skeleton *s, const struct part *chain, struct batch *b)
 {
-	const char *name = nftnl_rule_get_str(r, NFTNL_RULE_CHAIN);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWCHAIN, s->family,
+					  NLM_F_CREATE | NLM_F_EXCL);
 
-	return name ? name : ""; /* of a damaged rule */
+	if (!nlh)
+		return;
+	batch_put_attrs(nlh, chain->attrs, chain->len);
+	batch_close(b, nlh);
 }
 
-void skeleton_put(struct skeleton *s, struct batch *b)
+static void put_rule(const struct skeleton *s, const struct part *rule, const struct dispatch *d,
+		     struct batch *b)
 {
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWRULE, s->family,
+					  NLM_F_CREATE | NLM_F_APPEND);
+
+	if (!nlh)
+		return;
+	rule_put(nlh, rule, d);
+	batch_close(b, nlh);
+}
+
+void skeleton_put(const struct skeleton *s, struct batch *b)
+{
+	const struct parts *sets = &s->parts[PART_SET], *chains = &s->parts[PART_CHAIN];
+	const struct parts *rules = &s->parts[PART_RULE];
 	struct dispatch d;
 
-	if (s->damaged) {
-		b->error = -ENOTRECOVERABLE;
-		return;
-	}
-	for (size_t i = 0; i < s->n_sets; i++)
-		batch_add_set(b, s->sets[i]);
-	for (size_t i = 0; i < s->n_chains; i++)
-		if (!chain_is_dispatch(chain_name(s->chains[i]), s->family, &d))
-			batch_add_chain(b, s->family, s->chains[i]);
-	for (size_t i = 0; i < s->n_rules; i++)
-		if (!chain_is_dispatch(rule_chain(s->rules[i]), s->family, &d))
-			batch_add_rule(b, s->rules[i]);
+	for (size_t i = 0; i < sets->n; i++)
+		put_set(s, &sets->items[i], b);
+	for (size_t i = 0; i < chains->n; i++)
+		if (!chain_is_dispatch(chains->items[i].name, s->family, &d))
+			put_chain(s, &chains->items[i], b);
+	for (size_t i = 0; i < rules->n; i++)
+		if (!chain_is_dispatch(rules->items[i].name, s->family, &d))
+			put_rule(s, &rules->items[i], NULL, b);
 }
 
-/* Whether @rule is one of the pattern of @d. A pattern's rules carry the number that they were last
- * given; the verdict tells. */
-static bool rule_is_pattern(const struct nftnl_rule *rule, const struct dispatch *d)
+/* Whether @rule is one of the pattern of @d. */
+static bool rule_is_pattern(const struct part *rule, const struct dispatch *d)
 {
 	struct dispatch of;
 
-	return chain_is_dispatch(rule_chain(rule), d->family, &of) && of.verdict == d->verdict;
+	return chain_is_dispatch(rule->name, d->family, &of) && of.verdict == d->verdict;
 }
 
-void skeleton_put_dispatch(struct skeleton *s, const struct dispatch *d, struct batch *b)
+void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b)
 {
+	const struct parts *rules = &s->parts[PART_RULE];
 	char name[CHAIN_NAME_MAX_BYTES];
 
 	batch_add_chain_name(b, d->family, verdict_chain_name(d->verdict, d->number, name));
-	for (size_t i = 0; i < s->n_rules; i++) {
-		if (!rule_is_pattern(s->rules[i], d))
-			continue;
-		s->damaged = s->damaged || rule_set_number(s->rules[i], d) < 0;
-		if (s->damaged)
-			break;
-		batch_add_rule(b, s->rules[i]);
-	}
-	if (s->damaged && b->error == 0)
-		b->error = -ENOTRECOVERABLE;
+	for (size_t i = 0; i < rules->n; i++)
+		if (rule_is_pattern(&rules->items[i], d))
+			put_rule(s, &rules->items[i], d, b);
 }
 
 static bool differs(struct skeleton *s, const char *what, const char *name)
@@ -91,72 +99,41 @@ static bool differs(struct skeleton *s, const char *what, const char *name)
 	return false;
 }
 
-static bool sets_equal(const struct nftnl_set *a, const struct nftnl_set *b)
+static const struct part *part_find(const struct parts *parts, const char *name)
 {
-	static const uint16_t attrs[] = {
-		NFTNL_SET_FLAGS,     NFTNL_SET_KEY_TYPE, NFTNL_SET_KEY_LEN,
-		NFTNL_SET_DATA_TYPE, NFTNL_SET_DATA_LEN,
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
-		if (nftnl_set_get_u32(a, attrs[i]) != nftnl_set_get_u32(b, attrs[i]))
-			return false;
-	return true;
-}
-
-static bool sets_match(struct skeleton *s, const struct skeleton *found)
-{
-	for (size_t i = 0; i < s->n_sets; i++) {
-		const char *name = nftnl_set_get_str(s->sets[i], NFTNL_SET_NAME);
-		size_t j = 0;
-
-		while (j < found->n_sets &&
-		       strcmp(nftnl_set_get_str(found->sets[j], NFTNL_SET_NAME), name) != 0)
-			j++;
-		if (j == found->n_sets || !sets_equal(s->sets[i], found->sets[j]))
-			return differs(s, "set", name);
-	}
-	return found->n_sets == s->n_sets ? true : differs(s, "a set too many in", "the table");
-}
-
-static bool chains_equal(const struct nftnl_chain *a, const struct nftnl_chain *b)
-{
-	static const uint16_t attrs[] = { NFTNL_CHAIN_HOOKNUM, NFTNL_CHAIN_PRIO,
-					  NFTNL_CHAIN_POLICY };
-	const char *type_a = nftnl_chain_get_str(a, NFTNL_CHAIN_TYPE);
-	const char *type_b = nftnl_chain_get_str(b, NFTNL_CHAIN_TYPE);
-
-	for (size_t i = 0; i < ARRAY_SIZE(attrs); i++)
-		if (nftnl_chain_get_u32(a, attrs[i]) != nftnl_chain_get_u32(b, attrs[i]))
-			return false;
-	return strcmp(type_a ? type_a : "", type_b ? type_b : "") == 0;
-}
-
-static const struct nftnl_chain *chain_find(const struct skeleton *s, const char *name)
-{
-	for (size_t i = 0; i < s->n_chains; i++)
-		if (strcmp(chain_name(s->chains[i]), name) == 0)
-			return s->chains[i];
+	for (size_t i = 0; i < parts->n; i++)
+		if (strcmp(parts->items[i].name, name) == 0)
+			return &parts->items[i];
 	return NULL;
 }
 
-static bool chains_match(struct skeleton *s, const struct skeleton *found)
+static bool part_is_in(const struct parts *parts, const struct part *p)
+{
+	const struct part *found = part_find(parts, p->name);
+
+	return found && found->len == p->len && memcmp(found->attrs, p->attrs, p->len) == 0;
+}
+
+/* Dispatch chains come and go. */
+static bool may_differ(enum part_kind kind, const struct part *p)
 {
 	struct dispatch d;
 
-	for (size_t i = 0; i < s->n_chains; i++) {
-		const struct nftnl_chain *c;
+	return kind == PART_CHAIN && chain_is_dispatch(p->name, 0, &d);
+}
 
-		if (chain_is_dispatch(chain_name(s->chains[i]), s->family, &d))
-			continue;
-		c = chain_find(found, chain_name(s->chains[i]));
-		if (!c || !chains_equal(s->chains[i], c))
-			return differs(s, "chain", chain_name(s->chains[i]));
-	}
-	for (size_t i = 0; i < found->n_chains; i++)
-		if (!chain_is_dispatch(chain_name(found->chains[i]), s->family, &d) &&
-		    !chain_find(s, chain_name(found->chains[i])))
-			return differs(s, "chain", chain_name(found->chains[i]));
+/* Sets or chains are all there, as they should be, and no others. */
+static bool parts_match(struct skeleton *s, const struct skeleton *found, enum part_kind kind,
+			const char *what)
+{
+	const struct parts *want = &s->parts[kind], *have = &found->parts[kind];
+
+	for (size_t i = 0; i < want->n; i++)
+		if (!may_differ(kind, &want->items[i]) && !part_is_in(have, &want->items[i]))
+			return differs(s, what, want->items[i].name);
+	for (size_t i = 0; i < have->n; i++)
+		if (!may_differ(kind, &have->items[i]) && !part_find(want, have->items[i].name))
+			return differs(s, what, have->items[i].name);
 	return true;
 }
 
@@ -164,55 +141,69 @@ static bool chains_match(struct skeleton *s, const struct skeleton *found)
 static size_t rule_next(const struct skeleton *s, size_t i, const char *name,
 			const struct dispatch *pattern)
 {
-	while (i < s->n_rules && (pattern ? !rule_is_pattern(s->rules[i], pattern) :
-					    strcmp(rule_chain(s->rules[i]), name) != 0))
+	const struct parts *rules = &s->parts[PART_RULE];
+
+	while (i < rules->n && (pattern ? !rule_is_pattern(&rules->items[i], pattern) :
+					  strcmp(rules->items[i].name, name) != 0))
 		i++;
 	return i;
 }
 
-static bool rule_matches(struct nftnl_rule *want, struct nftnl_rule *found,
-			 const struct dispatch *pattern, bool *damaged)
-{
-	_cleanup_buf_ struct buf a = { 0 }, b = { 0 };
+struct rule_message {
+	_Alignas(struct nlmsghdr) uint8_t bytes[RULE_MAX_BYTES + 1024];
+};
 
-	if (pattern && rule_set_number(want, pattern) < 0) {
-		*damaged = true;
-		return false;
-	}
-	if (rule_fingerprint(want, &a) < 0 || rule_fingerprint(found, &b) < 0)
-		return false; /* short of memory: a needless repair does no harm */
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+static const struct nlmsghdr *rule_write(struct rule_message *m, const struct part *rule,
+					 const struct dispatch *d)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(m->bytes);
+
+	rule_put(nlh, rule, d);
+	return nlh;
 }
 
-static bool chain_rules_match(struct skeleton *s, struct skeleton *found, const char *name,
-			      const struct dispatch *pattern)
+static bool rule_matches(const struct part *want, const struct part *found,
+			 const struct dispatch *pattern)
 {
+	struct rule_message messages[2];
+	const struct nlmsghdr *a, *b;
+
+	if (found->len > RULE_MAX_BYTES)
+		return false;
+	a = rule_write(&messages[0], want, pattern);
+	b = rule_write(&messages[1], found, NULL);
+	return a->nlmsg_len == b->nlmsg_len && memcmp(a, b, a->nlmsg_len) == 0;
+}
+
+static bool chain_rules_match(const struct skeleton *s, const struct skeleton *found,
+			      const char *name, const struct dispatch *pattern)
+{
+	const struct parts *want = &s->parts[PART_RULE], *have = &found->parts[PART_RULE];
 	size_t i = rule_next(s, 0, name, pattern), j = rule_next(found, 0, name, NULL);
 
-	while (i < s->n_rules && j < found->n_rules) {
-		if (!rule_matches(s->rules[i], found->rules[j], pattern, &s->damaged))
+	while (i < want->n && j < have->n) {
+		if (!rule_matches(&want->items[i], &have->items[j], pattern))
 			return false;
 		i = rule_next(s, i + 1, name, pattern);
 		j = rule_next(found, j + 1, name, NULL);
 	}
-	return i == s->n_rules && j == found->n_rules;
+	return i == want->n && j == have->n;
 }
 
-bool skeleton_matches(struct skeleton *s, struct skeleton *found,
+bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 		      void (*visit)(const struct dispatch *d, void *userdata), void *userdata,
 		      const char **ret_difference)
 {
+	const struct parts *chains = &found->parts[PART_CHAIN];
 	struct dispatch d;
 
 	*ret_difference = s->difference;
-	if (s->damaged)
-		return differs(s, "memory of", "the table");
 	if (found->dormant)
 		return differs(s, "flags of", "the table");
-	if (!sets_match(s, found) || !chains_match(s, found))
+	if (!parts_match(s, found, PART_SET, "set") || !parts_match(s, found, PART_CHAIN, "chain"))
 		return false;
-	for (size_t i = 0; i < found->n_chains; i++) {
-		const char *name = chain_name(found->chains[i]);
+	for (size_t i = 0; i < chains->n; i++) {
+		const char *name = chains->items[i].name;
 		bool dispatch = chain_is_dispatch(name, s->family, &d);
 
 		if (!chain_rules_match(s, found, name, dispatch ? &d : NULL))

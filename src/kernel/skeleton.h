@@ -1,7 +1,7 @@
 /* skeleton.h - everything of a table but its elements, compiled: sets, chains, rules.
  *
- * nft-templates/table.nft is compiled by libnftables into a dormant table beside ours, read back as
- * libnftnl objects, and deleted again. What the packets meet is thus exactly what nft makes of the
+ * nft-templates/table.nft is compiled by libnftables into a dormant table beside ours, read back from
+ * the kernel as bytes, and deleted again. What the packets meet is thus exactly what nft makes of the
  * template, and a kernel that lacks an expression says so here, before anything of ours is touched.
  */
 #ifndef KUBE_NFT_KERNEL_SKELETON_H
@@ -18,10 +18,6 @@ struct error;
 struct netlink;
 struct skeleton;
 
-enum skeleton_limit {
-	SKELETON_MAX_SETS = 32,
-};
-
 /* Compile the template for @family. -EOPNOTSUPP when the kernel or nft lacks something, with what nft
  * says in @err. */
 int skeleton_compile(struct netlink *nl, uint8_t family, struct skeleton **ret, struct error *err);
@@ -32,13 +28,13 @@ struct skeleton *skeleton_free(struct skeleton *s); /* NULL is fine; returns NUL
 DEFINE_CLEANUP(struct skeleton, skeleton_free);
 
 /* Write sets, chains and rules of an empty table into @b, without dispatch chains. */
-void skeleton_put(struct skeleton *s, struct batch *b);
+void skeleton_put(const struct skeleton *s, struct batch *b);
 /* Write the dispatch chain @d, a copy of its pattern, into @b. */
-void skeleton_put_dispatch(struct skeleton *s, const struct dispatch *d, struct batch *b);
+void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b);
 
 /* Whether table @found is what @s, a compiled one, makes with some dispatch chains added. When not,
  * @ret_difference says what is amiss: "rule 2 of chain postrouting". @visit gets the dispatch chains. */
-bool skeleton_matches(struct skeleton *s, struct skeleton *found,
+bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 		      void (*visit)(const struct dispatch *d, void *userdata), void *userdata,
 		      const char **ret_difference);
 

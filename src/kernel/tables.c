@@ -164,7 +164,7 @@ static void put_difference_slowly(struct tables *t, const struct transaction *tx
 /* Whether the kernel looked at the transaction and said no. */
 static bool is_refusal(int r)
 {
-	return r != -EIO && r != -ENOMEM && r != -ERESTART && r != -EPERM && r != -ENOTRECOVERABLE;
+	return r != -EIO && r != -ENOMEM && r != -ERESTART && r != -EPERM;
 }
 
 static int purge_affinity(struct tables *t, const struct transaction *tx, struct error *err)

@@ -1,8 +1,7 @@
 /* tables.h - our tables in the kernel, one a family: replaced whole, changed by differences, compared.
  *
  * Only tables of our name are ever touched. Every commit covers both families and is atomic: whatever
- * fails, the tables stay as they were. -ENOTRECOVERABLE from any of these: memory was short at a moment
- * that damaged the compiled skeleton; only opening anew helps.
+ * fails, the tables stay as they were.
  */
 #ifndef KUBE_NFT_KERNEL_TABLES_H
 #define KUBE_NFT_KERNEL_TABLES_H

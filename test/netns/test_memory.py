@@ -101,6 +101,39 @@ def test_H1_memory_stays_short_during_a_sync(node: LoneNode) -> None:
     node.check()
 
 
+@pytest.mark.parametrize(
+    "meddling",
+    [
+        ("delete", "table", "ip", "kube-nft"),
+        ("add", "chain", "ip6", "kube-nft", "visitor"),
+        ("flush", "map", "ip", "kube-nft", "endpoints"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_H1_allocation_fails_during_a_repair(node: LoneNode, meddling: tuple[str, ...]) -> None:
+    wanted = state.read(node.space)
+
+    def repaired() -> bool:
+        assert node.agent.running, node.agent.log()
+        return state.read(node.space) == wanted
+
+    def meddle() -> None:
+        node.space.run("nft", *meddling)
+        wait_until("the repair", repaired)
+
+    node.faults.arm(Fault.MEMORY, skip=NEVER)
+    meddle()
+    total = node.faults.seen
+    hits = 0
+    for skip in range(total):
+        node.faults.arm(Fault.MEMORY, skip=skip)
+        meddle()
+        hits += node.faults.hits
+    assert hits > 20
+    node.faults.disarm()
+    node.check()
+
+
 def test_H1_allocation_fails_during_the_start(node: LoneNode) -> None:
     old = state.lasting(state.read(node.space))
     node.agent.stop(signal.SIGKILL)

@@ -33,5 +33,7 @@ int object_decode_kind(const json_t *root, enum object_kind kind, struct object 
 /* Parse @len bytes of JSON text, with OBJECT_MAX_BYTES and OBJECT_MAX_DEPTH, duplicate keys refused,
  * into a tree that the caller owns. -EINVAL with line and column, -E2BIG, -ENOMEM. */
 int json_parse(const char *text, size_t len, json_t **ret, struct error *err);
+/* The text of an array or an object on one line, to be freed by the caller. -ENOMEM. */
+int json_print(const json_t *json, char **ret);
 
 #endif

@@ -33,10 +33,11 @@ static int depth_check(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
-/* jansson 2.14 calls a failed allocation a syntax error, or even loses a byte of a string and goes on.
- * So we look at its allocations ourselves while it parses. */
+/* jansson 2.14 calls a failed allocation a syntax error, or even loses a byte of a string or a key and goes
+ * on. So we look at its allocations ourselves while it parses and prints. */
 static struct {
 	json_malloc_t malloc;
+	json_free_t free;
 	bool failed;
 } watched;
 
@@ -48,17 +49,18 @@ static void *malloc_watched(size_t size)
 	return p;
 }
 
-static json_t *load_watched(const char *text, size_t len, json_error_t *ret_why)
+static void watch_begin(void)
 {
-	json_free_t usual_free;
-	json_t *root;
-
-	json_get_alloc_funcs(&watched.malloc, &usual_free);
+	json_get_alloc_funcs(&watched.malloc, &watched.free);
 	watched.failed = false;
-	json_set_alloc_funcs(malloc_watched, usual_free);
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, ret_why);
-	json_set_alloc_funcs(watched.malloc, usual_free);
-	return root;
+	json_set_alloc_funcs(malloc_watched, watched.free);
+}
+
+/* Whether no allocation failed. */
+static bool watch_end(void)
+{
+	json_set_alloc_funcs(watched.malloc, watched.free);
+	return !watched.failed;
 }
 
 int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
@@ -73,12 +75,25 @@ int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
 	if (r < 0)
 		return r;
 
-	root = load_watched(text, len, &why);
-	if (watched.failed)
+	watch_begin();
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	if (!watch_end())
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!root)
 		return error_set(err, -EINVAL, "line %d column %d: %s", why.line, why.column,
 				 why.text);
 	*ret = TAKE_PTR(root);
+	return 0;
+}
+
+int json_print(const json_t *json, char **ret)
+{
+	_cleanup_free_ char *text = NULL;
+
+	watch_begin();
+	text = json_dumps(json, JSON_COMPACT);
+	if (!watch_end() || !text)
+		return -ENOMEM;
+	*ret = TAKE_PTR(text);
 	return 0;
 }

@@ -11,6 +11,8 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "fail-alloc.h"
+#include "json-request.h"
 #include "object/decode.h"
 
 static void parse_refused(const char *text, size_t len, int code, const char *message)
@@ -123,6 +125,30 @@ static void test_A10_size_is_limited(void **state)
 	parse_refused(text, OBJECT_MAX_BYTES + 1, -E2BIG, "3145729 bytes, more than 3145728");
 }
 
+/* H1: an object is printed whole or not at all. */
+static void test_H1_printed_whole(void **state)
+{
+	static const char expected[] = "{\"key\":[\"value\",{\"\\n\":1.5}],\"other\":true}";
+	json_auto_t *root = parse(expected, strlen(expected));
+	int r;
+
+	(void)state;
+	jansson_counted(NULL);
+	for (unsigned n = 1;; n++) {
+		_cleanup_free_ char *text = NULL;
+
+		fail_alloc_at(n);
+		r = json_print(root, &text);
+		if (!fail_alloc_end()) {
+			assert_string_equal(text, expected);
+			break;
+		}
+		assert_int_equal(r, -ENOMEM);
+		assert_null(text);
+	}
+	assert_int_equal(r, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -132,6 +158,7 @@ int main(void)
 		cmocka_unit_test(test_A10_depth_is_limited),
 		cmocka_unit_test(test_A10_many_shallow_brackets_are_fine),
 		cmocka_unit_test(test_A10_size_is_limited),
+		cmocka_unit_test(test_H1_printed_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

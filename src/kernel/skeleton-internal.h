@@ -19,7 +19,9 @@ struct nlmsghdr;
 enum part_kind {
 	PART_SET,
 	PART_CHAIN,
-	PART_RULE, /* in the kernel's order: by chain, then by place */
+	PART_RULE,   /* in the kernel's order: by chain, then by place */
+	PART_OBJECT, /* counters, quotas and so on that have a name: a stranger's, as flow tables */
+	PART_FLOWTABLE,
 	PART_KINDS,
 };
 

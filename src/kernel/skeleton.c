@@ -122,10 +122,16 @@ static bool may_differ(enum part_kind kind, const struct part *p)
 	return kind == PART_CHAIN && chain_is_dispatch(p->name, 0, &d);
 }
 
-/* Sets or chains are all there, as they should be, and no others. */
-static bool parts_match(struct skeleton *s, const struct skeleton *found, enum part_kind kind,
-			const char *what)
+/* Parts of a kind, but rules, are all there, as they should be, and no others. */
+static bool parts_match(struct skeleton *s, const struct skeleton *found, enum part_kind kind)
 {
+	static const char *const words[PART_KINDS] = {
+		[PART_SET] = "set",
+		[PART_CHAIN] = "chain",
+		[PART_OBJECT] = "object",
+		[PART_FLOWTABLE] = "flowtable",
+	};
+	const char *what = words[kind];
 	const struct parts *want = &s->parts[kind], *have = &found->parts[kind];
 
 	for (size_t i = 0; i < want->n; i++)
@@ -200,8 +206,9 @@ bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 	*ret_difference = s->difference;
 	if (found->dormant)
 		return differs(s, "flags of", "the table");
-	if (!parts_match(s, found, PART_SET, "set") || !parts_match(s, found, PART_CHAIN, "chain"))
-		return false;
+	for (unsigned kind = 0; kind < PART_KINDS; kind++)
+		if (kind != PART_RULE && !parts_match(s, found, (enum part_kind)kind))
+			return false;
 	for (size_t i = 0; i < chains->n; i++) {
 		const char *name = chains->items[i].name;
 		bool dispatch = chain_is_dispatch(name, s->family, &d);

@@ -120,6 +120,7 @@ CHANGES = [
     "add chain {t} kube-nft visitor",
     "rename chain {t} kube-nft refuse polite",
     "add set {t} kube-nft luggage {{ type inet_service; }}",
+    "add counter {t} kube-nft clicks",
     "add element {t} kube-nft services {{ {other} . tcp . 80 : drop }}",
     "delete element {t} kube-nft services {{ {web} . tcp . 80 }}",
     "delete element {t} kube-nft services {{ {web} . tcp . 80 }};"

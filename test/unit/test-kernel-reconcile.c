@@ -122,6 +122,10 @@ static const struct {
 	{ "flush chain $ip kube-nft postrouting; delete set $ip kube-nft hairpin; "
 	  "add set $ip kube-nft hairpin { type ether_addr; }",
 	  TABLES_REPLACED, "set hairpin" },
+	{ "add counter $ip kube-nft clicks", TABLES_REPLACED, "object clicks" },
+	{ "add quota $ip kube-nft allowance { over 25 mbytes; }", TABLES_REPLACED,
+	  "object allowance" },
+	{ "add limit $ip kube-nft pace { rate 400/minute; }", TABLES_REPLACED, "object pace" },
 	{ "add table $ip kube-nft { flags dormant; }", TABLES_REPLACED, "flags" },
 };
 

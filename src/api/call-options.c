@@ -19,9 +19,6 @@ enum {
 	USER_TIMEOUT_MS = API_DEAD_PEER_MS - KEEPALIVE_INTERVAL_S * 1000,
 };
 
-/* Of libcurl's read buffer, one for each call that runs. */
-enum { BUFFER_BYTES = 32 * 1024 };
-
 /* Each of the functions that set options: true when memory was short. */
 #define OPTION(option, value) (curl_easy_setopt(easy, (option), (value)) != CURLE_OK)
 
@@ -53,7 +50,6 @@ static bool connection_configure(const struct api_call *call, CURL *easy)
 	       OPTION(CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_IDLE_S) ||
 	       OPTION(CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_INTERVAL_S) ||
 	       OPTION(CURLOPT_SOCKOPTFUNCTION, on_socket_made) ||
-	       OPTION(CURLOPT_BUFFERSIZE, (long)BUFFER_BYTES) ||
 	       /* Neither the environment nor NO_PROXY is libcurl's to read: proxy.h. */
 	       OPTION(CURLOPT_PROXY, s->proxy) || OPTION(CURLOPT_NOPROXY, "") ||
 	       OPTION(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

@@ -63,14 +63,13 @@ static int connect_result(const struct api_call *call, struct error *err)
 	return error_errno(err, (int)errnum, "connect to %s%s", s->peer, through(s));
 }
 
+/* Where it hangs is not known: name server, TCP, TLS, or another call's try of the same. */
 static int connect_timeout_result(const struct api_call *call, struct error *err)
 {
 	const struct server *s = call->common->server;
-	curl_off_t connected_us = 0;
 
-	curl_easy_getinfo(call->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
-	return error_set(err, -ETIMEDOUT, "connect to %s%s: %s within %d ms", s->peer, through(s),
-			 connected_us ? "TLS was not ready" : "no answer", API_CONNECT_TIMEOUT_MS);
+	return error_set(err, -ETIMEDOUT, "connect to %s%s: no %sconnection within %d ms", s->peer,
+			 through(s), s->tls ? "TLS " : "", API_CONNECT_TIMEOUT_MS);
 }
 
 static int broken_result(const struct api_call *call, CURLcode code, struct error *err)
@@ -82,6 +81,11 @@ static int broken_result(const struct api_call *call, CURLcode code, struct erro
 	if (call->phase == PHASE_CONNECT && proxy_status / 100 != 2 && proxy_status != 0)
 		return error_set(err, -ECONNREFUSED, "connect to %s: the proxy answers %ld",
 				 s->peer, proxy_status);
+	/* So TLS 1.3 tells it, when the handshake is over on our side. */
+	if (strstr(call->curl_error, "TLS fatal alert"))
+		return error_set(err, -EPROTO,
+				 "TLS with %s: it refuses us: is our client certificate right?",
+				 s->peer);
 	return error_set(err, -ECONNRESET, "%s: connection lost: %s", s->peer,
 			 call->curl_error[0] ? call->curl_error : curl_easy_strerror(code));
 }
@@ -96,7 +100,8 @@ static int transfer_result(const struct api_call *call, CURLcode code, struct er
 		return error_errno(err, ENOMEM, "HTTP request");
 	case CURLE_COULDNT_RESOLVE_HOST:
 		return error_set(err, -EHOSTUNREACH,
-				 "%s: the name is not known, or no name server answers", s->peer);
+				 "connect to %s: the name is not known, or no name server answers",
+				 s->peer);
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return error_set(err, -EHOSTUNREACH,
 				 "connect to %s: the proxy's URL or name is not known", s->peer);

@@ -9,6 +9,9 @@
 #include "base/loop.h"
 #include "base/secret.h"
 
+/* How long a connection in the making is left to itself. */
+enum { NUDGE_MS = 250 };
+
 static uint64_t later_us(uint64_t begin_us, uint64_t delay_ms)
 {
 	return delay_ms > (UINT64_MAX - begin_us) / 1000 ? UINT64_MAX : begin_us + delay_ms * 1000;
@@ -24,9 +27,11 @@ static uint64_t phase_timeout_ms(const struct api_call *call)
 		if (call->refused && call->request.idle_timeout_ms > API_IDLE_TIMEOUT_MS)
 			return API_IDLE_TIMEOUT_MS;
 		return call->request.idle_timeout_ms;
-	case PHASE_CONNECT: /* libcurl looks after this: CURLOPT_CONNECTTIMEOUT_MS */
+	case PHASE_CONNECT:
 	default:
-		return UINT64_MAX;
+		/* Not only libcurl's: it lets calls that share a connection in the making try one after
+		 * the other when it fails. */
+		return call->state == CALL_RUNNING ? API_CONNECT_TIMEOUT_MS : UINT64_MAX;
 	}
 }
 
@@ -43,10 +48,17 @@ static uint64_t deadline_us(const struct api_call *call)
 	return total < phase ? total : phase;
 }
 
+static bool call_is_connecting(const struct api_call *call)
+{
+	return call->state == CALL_RUNNING && call->phase == PHASE_CONNECT;
+}
+
 static void timer_arm(const struct api_call *call)
 {
-	uint64_t deadline = deadline_us(call), now = monotonic_us();
+	uint64_t now = monotonic_us(), deadline = deadline_us(call);
 
+	if (call_is_connecting(call) && deadline > now + NUDGE_MS * 1000)
+		deadline = now + NUDGE_MS * 1000;
 	if (deadline == UINT64_MAX)
 		loop_timer_disarm(call->timer);
 	else
@@ -63,18 +75,19 @@ static void phase_begin(struct api_call *call, enum call_phase phase)
 static void expiry_tell(const struct api_call *call, uint64_t now_us, struct error *err)
 {
 	const char *peer = call->common->server->peer;
-	const char *what = call->phase == PHASE_BODY ? "has sent nothing more for" :
-						       "has not answered within";
 
 	if (call_is_late(call, now_us))
 		error_set(err, -ETIMEDOUT, "%s: no whole answer within %llu ms", peer,
 			  (unsigned long long)call->request.total_timeout_ms);
+	else if (call->phase == PHASE_CONNECT)
+		call_result(call, CURLE_OPERATION_TIMEDOUT, err);
 	else
-		error_set(err, -ETIMEDOUT, "%s %s %llu ms", peer, what,
+		error_set(err, -ETIMEDOUT, "%s has %s %llu ms", peer,
+			  call->phase == PHASE_BODY ? "sent nothing more for" :
+						      "not answered within",
 			  (unsigned long long)phase_timeout_ms(call));
 }
 
-/* Pieces of a body move the deadline without moving the timer, so it may come too early. */
 static int on_timer(void *userdata)
 {
 	struct api_call *call = userdata;
@@ -83,12 +96,15 @@ static int on_timer(void *userdata)
 
 	if (call->state == CALL_DROPPED)
 		return 0;
-	if (now < deadline_us(call)) {
-		timer_arm(call);
+	if (now >= deadline_us(call)) {
+		expiry_tell(call, now, &err);
+		call->common->expired(call, &err);
 		return 0;
 	}
-	expiry_tell(call, now, &err);
-	call->common->expired(call, &err);
+	/* Too early: pieces of a body move the deadline, but not the timer. */
+	timer_arm(call);
+	if (call_is_connecting(call))
+		http_nudge(call->http); /* may end the call */
 	return 0;
 }
 
@@ -198,6 +214,7 @@ int call_start(struct api_call *call, struct http *http, const struct credential
 	}
 	call->http = http_ref(http);
 	call->state = CALL_RUNNING;
+	phase_begin(call, PHASE_CONNECT);
 	return 0;
 }
 

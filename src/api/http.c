@@ -16,20 +16,20 @@ struct http {
 	int error;
 };
 
-static void http_drive(struct http *h, curl_socket_t fd, int events)
+/* libcurl has run and said @code. */
+static void http_ran(struct http *h, CURLMcode code)
 {
-	int running;
-
-	http_ref(h);
-	if (curl_multi_socket_action(h->multi, fd, events, &running) != CURLM_OK)
+	if (code != CURLM_OK)
 		h->error = -ENOMEM;
+	http_ref(h);
 	h->progress(h, h->userdata);
 	http_unref(h);
 }
 
 static int on_socket_event(int fd, uint32_t epoll_events, void *userdata)
 {
-	int events = 0;
+	struct http *h = userdata;
+	int events = 0, running;
 
 	if (epoll_events & EPOLLIN)
 		events |= CURL_CSELECT_IN;
@@ -37,13 +37,16 @@ static int on_socket_event(int fd, uint32_t epoll_events, void *userdata)
 		events |= CURL_CSELECT_OUT;
 	if (epoll_events & (EPOLLERR | EPOLLHUP))
 		events |= CURL_CSELECT_ERR;
-	http_drive(userdata, fd, events);
+	http_ran(h, curl_multi_socket_action(h->multi, fd, events, &running));
 	return 0;
 }
 
 static int on_timer(void *userdata)
 {
-	http_drive(userdata, CURL_SOCKET_TIMEOUT, 0);
+	struct http *h = userdata;
+	int running;
+
+	http_ran(h, curl_multi_socket_action(h->multi, CURL_SOCKET_TIMEOUT, 0, &running));
 	return 0;
 }
 
@@ -141,6 +144,16 @@ int http_add(struct http *h, CURL *easy, struct error *err)
 void http_remove(struct http *h, CURL *easy)
 {
 	curl_multi_remove_handle(h->multi, easy);
+}
+
+void http_nudge(struct http *h)
+{
+	CURLMcode code;
+	int running;
+
+	/* It is out of favour, but the only one that runs a transfer without socket and timer. */
+	CURL_IGNORE_DEPRECATION(code = curl_multi_socket_all(h->multi, &running);)
+	http_ran(h, code);
 }
 
 CURL *http_finished(struct http *h, CURLcode *ret_code)

@@ -26,6 +26,9 @@ DEFINE_CLEANUP(struct http, http_unref);
 /* Both not from within libcurl's callbacks. @easy stays the caller's. */
 int http_add(struct http *h, CURL *easy, struct error *err);
 void http_remove(struct http *h, CURL *easy);
+/* Run all transfers. libcurl 7.88 forgets one between the failure of an address and the try of the next,
+ * since nothing happens to it there. Ends with @progress. */
+void http_nudge(struct http *h);
 /* A transfer that has ended and how, or NULL. It still has to be removed. */
 CURL *http_finished(struct http *h, CURLcode *ret_code);
 /* 0, or -ENOMEM: libcurl has given up, and so must all transfers. */

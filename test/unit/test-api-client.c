@@ -510,6 +510,20 @@ static void test_closed_connection_is_not_used_again(void **state)
 	assert_heard(w, "a head 200  0\na done\na head 200  0\na done\n");
 }
 
+static void test_A14_server_may_have_a_name(void **state)
+{
+	struct api_world *w = *state;
+	struct listener *l;
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://localhost%s", strrchr(http_server_url(w->server), ':'));
+	w->access.server = url;
+	l = api_get(w, "a", "/");
+	http_reply(http_next(w->server), 200, "", "");
+	api_wait(l);
+	assert_heard(w, "a head 200  0\na done\n");
+}
+
 /* Something has befallen one connection; an idle one to the same server is not trusted either. */
 static void test_A12_after_a_failure_connections_are_new(void **state)
 {
@@ -557,6 +571,7 @@ int main(void)
 		api_test(test_calls_have_a_limit),
 		api_test(test_connection_is_used_again),
 		api_test(test_closed_connection_is_not_used_again),
+		api_test(test_A14_server_may_have_a_name),
 		api_test(test_A12_after_a_failure_connections_are_new),
 	};
 

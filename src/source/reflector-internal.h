@@ -37,12 +37,13 @@ enum outcome {
 	OUTCOME_EXPIRED,
 	OUTCOME_TOO_LARGE, /* the server has not yet seen our resourceVersion */
 	OUTCOME_THROTTLED,
+	OUTCOME_UNKNOWN_USER,
 	OUTCOME_FORBIDDEN,
 	OUTCOME_REFUSED, /* the request as such */
 	OUTCOME_SERVER_ERROR,
 	OUTCOME_CONNECTION,
 	OUTCOME_GARBAGE,
-	OUTCOME_MEMORY,
+	OUTCOME_LOCAL, /* we could not take it: memory, a limit */
 	OUTCOME_COUNT,
 };
 
@@ -52,7 +53,8 @@ struct reflector_times {
 	uint64_t watch_margin_ms;  /* behind the end that was asked for, before we end it */
 	uint64_t watch_short_ms;   /* a watch that lasts longer has begun well */
 	uint64_t initial_quiet_ms; /* of a watch list, before its end is given up */
-	uint64_t patience_ms; /* with a server whose watches fail, before a list is tried */
+	uint64_t patience_ms;      /* with a server whose watches fail, before a list is tried */
+	uint64_t retry_after_max_ms;
 };
 
 /* The request that runs, or the one that ended last. */
@@ -103,7 +105,8 @@ struct reflector {
 	uint64_t moves;              /* of @version */
 
 	struct table known;
-	uint32_t list; /* the number of the latest one */
+	uint32_t list;         /* the number of the latest one */
+	uint32_t unnamed_list; /* since which a bad object without a name was reported */
 	struct staging staging;
 
 	struct api_client *client;

@@ -25,8 +25,8 @@ static bool known_is_same(const struct known *k, const char *uid, const char *ve
 	       k->uid == known_hash(uid);
 }
 
-/* Report a bad object, once for each version of it. An object that nobody can name is reported every
- * time. */
+/* Report a bad object, once for each version of it; of those that nobody can name one until the next
+ * list. */
 static int object_refuse(struct reflector *r, const struct frame *frame, const struct error *why)
 {
 	const struct source_events *events = &r->events;
@@ -35,7 +35,11 @@ static int object_refuse(struct reflector *r, const struct frame *frame, const s
 	struct known *k;
 
 	r->stats.refused++;
-	if (*frame->name) {
+	if (!*frame->name) {
+		if (r->unnamed_list == r->list)
+			return 0;
+		r->unnamed_list = r->list;
+	} else {
 		k = known_need(&r->known, id.namespace, id.name);
 		if (!k)
 			return -ENOMEM;

@@ -9,6 +9,7 @@ static enum outcome outcome_of_status(const struct api_status *s)
 		return OUTCOME_TOO_LARGE;
 	switch (s->code) {
 	case 401:
+		return OUTCOME_UNKNOWN_USER;
 	case 403:
 		return OUTCOME_FORBIDDEN;
 	case 410:
@@ -30,7 +31,7 @@ enum outcome outcome_read(struct request *q, const char *text, size_t len)
 
 	if (q->retry_after_ms < retry_after_ms)
 		q->retry_after_ms = retry_after_ms;
-	if (s.code == 403)
+	if (s.code == 403 && *s.message)
 		error_set(&q->why, -EACCES, "%s (RBAC)", s.message);
 	else
 		error_set(&q->why, -EIO, "the server answers %d%s%s", s.code,

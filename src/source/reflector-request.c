@@ -25,8 +25,13 @@ static int request_judge(struct request *q, enum outcome outcome)
 
 static int request_fail(struct request *q, int rc)
 {
-	error_set(&q->why, rc, "%s", rc == -ENOMEM ? "out of memory" : strerror(-rc));
-	return request_judge(q, OUTCOME_MEMORY);
+	if (rc == -ENOMEM)
+		error_set(&q->why, rc, "out of memory");
+	else if (rc == -E2BIG)
+		error_set(&q->why, rc, "more than %d objects", REFLECTOR_MAX_OBJECTS);
+	else
+		error_errno(&q->why, -rc, "the receiver failed");
+	return request_judge(q, OUTCOME_LOCAL);
 }
 
 bool request_went_well(const struct reflector *r)
@@ -77,16 +82,18 @@ static int initial_bookmark(struct reflector *r, const struct frame *frame)
 	return 0;
 }
 
-/* An event before the end of the initial objects. */
+/* An event before the end of the initial objects. Among them there may be what became of some meanwhile:
+ * that stands instead of what came before. */
 static int initial_event(struct reflector *r, const struct frame *frame)
 {
-	if (strcmp(frame->type, "ADDED") == 0 || strcmp(frame->type, "MODIFIED") == 0)
-		return staging_add(r, frame);
+	bool added = strcmp(frame->type, "ADDED") == 0;
+	bool modified = strcmp(frame->type, "MODIFIED") == 0;
+
 	if (strcmp(frame->type, "BOOKMARK") == 0)
 		return initial_bookmark(r, frame);
-	if (strcmp(frame->type, "DELETED") == 0)
+	if (modified || strcmp(frame->type, "DELETED") == 0)
 		staging_drop(r, frame);
-	return 0;
+	return added || modified ? staging_add(r, frame) : 0;
 }
 
 static int watch_event(struct reflector *r, const struct frame *frame)
@@ -174,7 +181,7 @@ static int on_body(const char *data, size_t len, void *userdata)
 	}
 	rc = frames_push(q->frames, data, len, &q->why);
 	if (rc < 0 && !q->judged)
-		return request_judge(q, rc == -ENOMEM ? OUTCOME_MEMORY : OUTCOME_GARBAGE);
+		return request_judge(q, rc == -ENOMEM ? OUTCOME_LOCAL : OUTCOME_GARBAGE);
 	return rc;
 }
 
@@ -241,9 +248,11 @@ static void answer_broken(struct reflector *r, int rc, const struct error *err)
 	enum outcome outcome = OUTCOME_CUT;
 
 	if (rc == -ENOMEM)
-		outcome = OUTCOME_MEMORY;
+		outcome = OUTCOME_LOCAL;
 	else if (rc == -ESTALE)
 		outcome = OUTCOME_STALE;
+	else if (rc == -EBADMSG)
+		outcome = OUTCOME_GARBAGE;
 	else if (q->status != 200)
 		outcome = OUTCOME_CONNECTION;
 	else if (r->phase == PHASE_WATCH && !request_went_well(r))
@@ -362,7 +371,7 @@ static int request_call(struct reflector *r)
 	request.path = buf_text(&path);
 	request.idle_timeout_ms = list ? 0 : UINT64_MAX;
 	rc = api_call(r->client, &request, &handlers, &q->call, &q->why);
-	return rc < 0 ? request_judge(q, OUTCOME_MEMORY) : 0;
+	return rc < 0 ? request_judge(q, OUTCOME_LOCAL) : 0;
 }
 
 void request_free(struct request *q)

@@ -21,6 +21,7 @@ static const struct reflector_times usual_times = {
 	.watch_short_ms = 500,
 	.initial_quiet_ms = 10 * 1000,
 	.patience_ms = 60 * 1000,
+	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
 };
 
 /* What is done about an outcome. Without NOW the back-off decides when. */
@@ -42,12 +43,13 @@ static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
 		[OUTCOME_EXPIRED] = RELIST | NOW | FORGET | QUIET,
 		[OUTCOME_TOO_LARGE] = RELIST | NOW | FORGET | QUIET,
 		[OUTCOME_THROTTLED] = RELIST,
+		[OUTCOME_UNKNOWN_USER] = RELIST,
 		[OUTCOME_FORBIDDEN] = RELIST,
 		[OUTCOME_REFUSED] = RELIST | NOW | NO_WATCH_LIST | QUIET,
 		[OUTCOME_SERVER_ERROR] = RELIST | ROW,
 		[OUTCOME_CONNECTION] = RELIST,
 		[OUTCOME_GARBAGE] = RELIST | ROW,
-		[OUTCOME_MEMORY] = RELIST,
+		[OUTCOME_LOCAL] = RELIST,
 	},
 	[PHASE_LIST] = {
 		[OUTCOME_CUT] = RELIST,
@@ -55,12 +57,13 @@ static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
 		[OUTCOME_EXPIRED] = RELIST | NOW | FORGET | QUIET,
 		[OUTCOME_TOO_LARGE] = RELIST | NOW | FORGET | QUIET,
 		[OUTCOME_THROTTLED] = 0,
+		[OUTCOME_UNKNOWN_USER] = RELIST,
 		[OUTCOME_FORBIDDEN] = RELIST,
 		[OUTCOME_REFUSED] = RELIST | FORGET,
 		[OUTCOME_SERVER_ERROR] = 0,
 		[OUTCOME_CONNECTION] = RELIST,
 		[OUTCOME_GARBAGE] = RELIST,
-		[OUTCOME_MEMORY] = RELIST,
+		[OUTCOME_LOCAL] = RELIST,
 	},
 	[PHASE_WATCH] = {
 		[OUTCOME_END] = NOW | QUIET,
@@ -70,12 +73,13 @@ static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
 		[OUTCOME_EXPIRED] = RELIST | QUIET,
 		[OUTCOME_TOO_LARGE] = RELIST | FORGET | QUIET,
 		[OUTCOME_THROTTLED] = 0,
+		[OUTCOME_UNKNOWN_USER] = 0,
 		[OUTCOME_FORBIDDEN] = 0,
 		[OUTCOME_REFUSED] = RELIST,
 		[OUTCOME_SERVER_ERROR] = PATIENCE,
 		[OUTCOME_CONNECTION] = 0,
 		[OUTCOME_GARBAGE] = ROW,
-		[OUTCOME_MEMORY] = 0,
+		[OUTCOME_LOCAL] = 0,
 	},
 };
 
@@ -86,9 +90,8 @@ static void row_count(struct reflector *r, uint64_t now_us)
 
 	if (row->outcome != r->request.outcome || row->moves != r->moves)
 		*row = (struct row){ .outcome = r->request.outcome, .moves = r->moves };
-	if (request_went_well(r))
-		row->n = 0;
-	else if (row->n++ == 0)
+	row->n = request_went_well(r) ? 0 : row->n + 1;
+	if (row->n <= 1)
 		row->since_us = now_us;
 }
 
@@ -112,8 +115,8 @@ static void trouble_tell(struct reflector *r, uint64_t now_us)
 	if (!r->troubles)
 		r->trouble_since_us = now_us;
 	r->troubles |= bit;
-	error_set(&err, -EIO, "%s %s %s: %s", q->why.code == -EACCES ? "may not" : "can't", verb,
-		  name, q->why.message);
+	error_set(&err, -EIO, "%s %s %s: %s", q->outcome == OUTCOME_FORBIDDEN ? "may not" : "can't",
+		  verb, name, q->why.message);
 	r->events.report(name, err.message, r->events.userdata);
 }
 
@@ -143,8 +146,8 @@ static uint64_t retry_delay_ms(struct reflector *r, unsigned reaction, uint64_t 
 
 	if ((reaction & NOW) && r->row.n <= 1)
 		return 0;
-	if (wish_ms > REFLECTOR_RETRY_AFTER_MAX_MS)
-		wish_ms = REFLECTOR_RETRY_AFTER_MAX_MS;
+	if (wish_ms > r->times.retry_after_max_ms)
+		wish_ms = r->times.retry_after_max_ms;
 	return backoff_next(&r->backoff, now_us, wish_ms);
 }
 

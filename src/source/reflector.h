@@ -27,7 +27,8 @@ enum reflector_limit {
 	REFLECTOR_HEALTHY_MS = 2 * 60 * 1000, /* after this the back-off begins anew */
 	REFLECTOR_WATCH_MIN_S = 300,          /* how long a watch is asked for: at random between */
 	REFLECTOR_WATCH_MAX_S = 600,
-	REFLECTOR_RETRY_AFTER_MAX_MS = 5 * 60 * 1000, /* longer wishes of a server become this one */
+	REFLECTOR_RETRY_AFTER_MAX_MS = 5 * 60 *
+				       1000, /* longer wishes of a server become this one */
 	REFLECTOR_MAX_OBJECTS = 1000 * 1000,
 };
 

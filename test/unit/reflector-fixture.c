@@ -14,7 +14,7 @@
 #include "base/loop.h"
 #include "fail-alloc.h"
 
-enum { HOUR_MS = 60 * 60 * 1000 };
+enum { HOUR_MS = 60 * 60 * 1000, HANG_US = 30 * 1000 * 1000 };
 
 /* Nothing ends by itself but what a test makes end; what begins well does so at once. */
 static const struct reflector_times short_times = {
@@ -24,6 +24,7 @@ static const struct reflector_times short_times = {
 	.watch_short_ms = 0,
 	.initial_quiet_ms = HOUR_MS,
 	.patience_ms = HOUR_MS,
+	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
 };
 
 static int on_apply(struct object *o, void *userdata)
@@ -177,18 +178,19 @@ struct http_exchange *next_stream(struct reflected *f, const char *target)
 struct expectation {
 	const struct buf *log;
 	size_t len;
+	uint64_t hang_us; /* then what is missing is shown */
 };
 
 static bool log_is_long(void *userdata)
 {
 	const struct expectation *e = userdata;
 
-	return e->log->len >= e->len;
+	return e->log->len >= e->len || monotonic_us() > e->hang_us;
 }
 
 void assert_reflected(struct reflected *f, const char *expected)
 {
-	struct expectation e = { &f->log, strlen(expected) };
+	struct expectation e = { &f->log, strlen(expected), monotonic_us() + HANG_US };
 
 	http_wait(f->server, log_is_long, &e);
 	http_settle(f->server);

@@ -81,4 +81,7 @@ void assert_backed_off(const struct reflected *f, uint64_t step_ms);
 
 struct source_events reflected_events(struct reflected *f);
 
+#define REFLECTED_TEST(test) \
+	cmocka_unit_test_setup_teardown(test, reflected_setup, reflected_teardown)
+
 #endif

@@ -41,6 +41,14 @@ static void on_objects_changed(void *userdata)
 		(void)sync_request(&a->sync);
 }
 
+static void on_problem(const struct problem *p, void *userdata)
+{
+	struct agent *a = userdata;
+
+	if (a->cluster)
+		cluster_tell(a->cluster, p);
+}
+
 static int on_stop(int signal, void *userdata)
 {
 	struct agent *a = userdata;
@@ -236,6 +244,7 @@ int agent_run(const struct options *o, struct error *err)
 	int r;
 
 	a.node.changed = on_objects_changed;
+	a.node.problem = on_problem;
 	a.node.userdata = &a;
 	r = agent_start(&a, err);
 	if (r == 0) {

@@ -8,9 +8,11 @@
 #include "agent/options.h"
 #include "api/access.h"
 #include "api/client.h"
+#include "api/events.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "proxy/proxy.h"
 #include "source/apiserver.h"
 #include "source/source.h"
 
@@ -23,6 +25,7 @@ struct cluster {
 	struct api_access *access;
 	struct api_client *client;
 	struct apiserver *source;
+	struct event_recorder *recorder;
 	struct loop_source *patience;
 	bool node_is_known;
 	bool is_ready;
@@ -133,6 +136,12 @@ static int cluster_find(struct cluster *c, struct error *err)
 	return r;
 }
 
+static void on_events_dropped(const char *problem, void *userdata)
+{
+	(void)userdata;
+	log_warn("Events are dropped", log_text("problem", problem));
+}
+
 static int cluster_connect(struct cluster *c, struct loop *loop, struct error *err)
 {
 	const struct source_events events = {
@@ -143,11 +152,18 @@ static int cluster_connect(struct cluster *c, struct loop *loop, struct error *e
 		.userdata = c,
 	};
 	struct apiserver_config config = { .services = c->options->run_service_proxy };
+	struct event_recorder_config recorder = {
+		.instance = c->node,
+		.report = on_events_dropped,
+	};
 	int r;
 
 	if (getrandom(&config.seed, sizeof(config.seed), 0) != sizeof(config.seed))
 		return error_errno(err, errno, "get random bytes");
+	recorder.seed = config.seed;
 	r = api_client_new(loop, c->access, "agent", &c->client, err);
+	if (r == 0)
+		r = event_recorder_new(c->client, loop, &recorder, &c->recorder, err);
 	if (r == 0)
 		r = loop_add_timer(loop, on_patience, c, &c->patience, err);
 	if (r == 0 && loop_timer_arm(c->patience, c->options->cache_sync_timeout_ms) < 0)
@@ -193,10 +209,32 @@ struct cluster *cluster_free(struct cluster *c)
 		return NULL;
 	loop_source_free(c->patience);
 	apiserver_free(c->source);
+	event_recorder_free(c->recorder);
 	api_client_free(c->client);
 	access_free(c->access);
 	free(c);
 	return NULL;
+}
+
+void cluster_tell(struct cluster *c, const struct problem *p)
+{
+	const struct object *o = p->object;
+	const struct event e = {
+		.regarding = {
+			.api_version = kind_api_version(o->kind),
+			.kind = kind_name(o->kind),
+			.namespace = o->namespace,
+			.name = o->name,
+			.uid = o->uid,
+			.resource_version = o->resource_version,
+		},
+		.type = EVENT_WARNING,
+		.reason = p->reason,
+		.action = "SyncRuleset",
+		.note = p->text,
+	};
+
+	event_recorder_emit(c->recorder, &e);
 }
 
 const char *cluster_server(const struct cluster *c)

@@ -8,6 +8,7 @@ struct cluster;
 struct error;
 struct loop;
 struct options;
+struct problem;
 struct source_events;
 
 /* Find the API server that @o names and begin to list and watch; an API server that does not answer is no
@@ -22,6 +23,8 @@ int cluster_open(struct loop *loop, const struct options *o, const char *node,
 struct cluster *cluster_free(struct cluster *c); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct cluster, cluster_free);
 
+/* Make an Event of it. */
+void cluster_tell(struct cluster *c, const struct problem *p);
 /* Its URL. Borrowed. */
 const char *cluster_server(const struct cluster *c);
 

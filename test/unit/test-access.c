@@ -285,8 +285,8 @@ static void test_base64(void **state)
 		{ "YW\\nJj\\r\\nZA==\\n", "abcd" },
 		{ "Pz8/fn5+", "\?\?\?~~~" },
 	};
-	static const char *const bad[] = { "YQ",       "YQ=",   "YQ===",  "Y===",    "====",
-					   "YQ==YQ==", "YW Jj", "YWJj-_", "canary!", "=" };
+	static const char *const bad[] = { "YQ",   "YQ=",   "YQ===",  "Y===",    "====", "YQ==YQ==",
+					   "Y=Q=", "YW Jj", "YWJj-_", "canary!", "=" };
 	char user[128];
 
 	(void)state;

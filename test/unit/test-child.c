@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -342,6 +343,45 @@ static void test_H8_who_escapes_holds_nothing_up(void **state)
 	assert_int_equal(waitpid((pid_t)atoi(left), NULL, 0), atoi(left));
 }
 
+/* Nor can it keep us reading. */
+static void test_H8_who_escapes_and_floods_holds_nothing_up(void **state)
+{
+	struct fixture *f = *state;
+	pid_t left;
+
+	run_well(f,
+		 "cd \"${0%/*}\"\n"
+		 "setsid sh -c 'echo $$ >left; exec yes >&2' &\n"
+		 "while [ ! -s left ]; do :; done\n"
+		 "echo done",
+		 "done\n");
+	left = (pid_t)atoi(folder_read(f->folder, "left"));
+	kill(left, SIGKILL); /* if not SIGPIPE was faster */
+	assert_int_equal(waitpid(left, NULL, 0), left);
+}
+
+/* Its end and its last words are known to the loop at once, and the end may come up first. */
+static void test_last_words_are_heard(void **state)
+{
+	static const char *const scripts[] = { "echo output; echo why >&2; exit $0",
+					       "echo why >&2; echo output; exit $0" };
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(scripts); i++) {
+		bool good = i % 2;
+		const char *argv[] = { "sh", "-c", scripts[i / 2], good ? "0" : "1", NULL };
+
+		f->calls = 0;
+		assert_int_equal(start(f, argv), 0);
+		assert_int_equal(waitid(P_ALL, 0, &(siginfo_t){ 0 }, WEXITED | WNOWAIT), 0);
+		wait_for_end(f);
+		if (good)
+			assert_string_equal(f->output, "output\n");
+		else
+			assert_string_equal(f->err.message, "exit status 1: why");
+	}
+}
+
 static void test_freed_child_is_killed_without_a_word(void **state)
 {
 	struct fixture *f = *state;
@@ -435,6 +475,8 @@ int main(void)
 		child_test(test_H8_flood_of_complaints_does_no_harm),
 		child_test(test_H8_who_is_left_behind_holds_nothing_up),
 		child_test(test_H8_who_escapes_holds_nothing_up),
+		child_test(test_H8_who_escapes_and_floods_holds_nothing_up),
+		child_test(test_last_words_are_heard),
 		child_test(test_freed_child_is_killed_without_a_word),
 		child_test(test_H3_descriptors_are_given_back),
 		child_test(test_H1_short_memory),

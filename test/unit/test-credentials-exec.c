@@ -1,6 +1,7 @@
 /* Secrets in here are all called "canary..."; no sentence may hold them. */
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -366,13 +367,20 @@ static void test_who_is_told_may_free_them(void **state)
 	assert_null(f->credentials);
 }
 
-static void test_freed_credentials_say_no_word(void **state)
+static void test_freed_credentials_end_the_plugin_without_a_word(void **state)
 {
 	struct fixture *f = *state;
+	const char *pid = NULL;
 
-	plugin_write(f, "exec sleep 1000");
+	plugin_write(f, "cd \"${0%/*}\"; echo $$ >pid.new; mv pid.new pid; exec sleep 1000");
 	assert_int_equal(credentials_prepare(f->credentials, false, on_ready, f, NULL), 0);
+	while (!pid) {
+		assert_int_equal(loop_turn(f->loop, 1), 0);
+		pid = folder_read(f->folder, "pid");
+	}
 	f->credentials = credentials_free(f->credentials);
+	assert_int_equal(kill((pid_t)atoi(pid), 0), -1);
+	assert_int_equal(errno, ESRCH);
 	assert_int_equal(loop_turn(f->loop, 0), 0);
 	assert_int_equal(f->calls, 0);
 }
@@ -430,7 +438,7 @@ int main(void)
 		exec_test(test_one_preparation_at_a_time),
 		exec_test(test_who_is_told_may_ask_again),
 		exec_test(test_who_is_told_may_free_them),
-		exec_test(test_freed_credentials_say_no_word),
+		exec_test(test_freed_credentials_end_the_plugin_without_a_word),
 		exec_test(test_missing_file_comes_before_the_plugin),
 		exec_test(test_H1_short_memory),
 	};

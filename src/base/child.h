@@ -3,7 +3,8 @@
  * No shell is involved. The program gets a session of its own, /dev/null as input, default signals and
  * no descriptor but its three. Its output is taken for a secret; of standard error only the first line
  * goes into the sentence of a failure. With the program ends its whole process group, so that nobody it
- * has left behind holds anything up (robustness row H8); who made a session of his own escapes.
+ * has left behind holds anything up (robustness row H8); who made a session of his own escapes. SIGCHLD
+ * gets its default disposition and is otherwise left alone.
  */
 #ifndef KUBE_NFT_BASE_CHILD_H
 #define KUBE_NFT_BASE_CHILD_H

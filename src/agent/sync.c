@@ -42,6 +42,21 @@ static bool blames_object(int r)
 	       r == -E2BIG || r == -EOVERFLOW || r == -EMLINK;
 }
 
+/* -EAGAIN: the kernel may take what is left. */
+static int sync_set_aside(struct sync *s, const struct element *culprit, int r,
+			  const struct error *err)
+{
+	const char *owner = ruleset_owner(s->node->ruleset, culprit);
+	bool kept;
+
+	if (!owner || ruleset_revert(s->node->ruleset, owner, &kept) < 0)
+		return r;
+	log_error("object set aside: the kernel refused it", log_text("object", owner),
+		  log_text("keeps", kept ? "what it had before" : "nothing"),
+		  log_text("error", err->message));
+	return -EAGAIN;
+}
+
 /* Read the tables back, send what is missing. */
 static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 {
@@ -71,15 +86,8 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 		state = TABLES_REPLACED;
 		r = tables_replace(s->tables, &whole, c, err);
 	}
-	if (r < 0 && c->culprit && blames_object(r)) { /* it points into @whole */
-		const char *owner = ruleset_owner(s->node->ruleset, c->culprit);
-
-		if (!owner)
-			return r;
-		log_error("object set aside: the kernel refused it", log_text("object", owner),
-			  log_text("error", err->message));
-		return ruleset_replace(s->node->ruleset, owner, NULL, NULL, NULL) < 0 ? r : -EAGAIN;
-	}
+	if (r < 0 && c->culprit && blames_object(r)) /* it points into @whole */
+		return sync_set_aside(s, c->culprit, r, err);
 	if (r == 0)
 		log_synced(s, s->first ? messages[state] : repairs[state], why, c, started_us);
 	return r;
@@ -148,6 +156,7 @@ int sync_now(struct sync *s, struct error *err)
 		return error_wrap(err, r, "sync");
 	}
 	s->retry_ms = 0;
+	ruleset_accept(s->node->ruleset);
 	r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
 	/* Not before: until the sources have told everything, nothing may be compared. */
 	if (r == 0 && s->first)

@@ -10,14 +10,19 @@
 #include "ruleset/uses.h"
 
 struct owner {
-	const char *name; /* behind the struct */
-	struct block *block;
+	const char *name;     /* behind the struct */
+	struct block *block;  /* NULL: none; then the owner goes when that is accepted */
+	struct block *before; /* of a changed owner: what it had when all was accepted last */
+	struct owner *next_changed, *next_reverted;
+	bool changed, reverted;
 };
 
 struct ruleset {
 	struct table owners; /* of struct owner, by name */
 	struct uses uses;
-	size_t n_owned; /* elements of all blocks that are not shared */
+	size_t n_owned;         /* elements of all blocks that are not shared */
+	struct owner *changed;  /* since all was accepted */
+	struct owner *reverted; /* have what they had once, not what they should */
 };
 
 static uint64_t owner_hash(const void *item)
@@ -50,6 +55,7 @@ int ruleset_new(struct ruleset **ret)
 static void owner_free(struct owner *o)
 {
 	block_free(o->block);
+	block_free(o->before);
 	free(o);
 }
 
@@ -183,16 +189,90 @@ static size_t block_count_owned(const struct block *b)
 	return n;
 }
 
-static void block_drop(struct ruleset *rs, struct block *b, struct transaction *tx)
+static void block_drop_uses(struct ruleset *rs, const struct block *b, struct transaction *tx)
 {
-	if (!b)
-		return;
-	for (size_t i = 0; i < b->n; i++)
+	for (size_t i = 0; b && i < b->n; i++)
 		uses_drop(&rs->uses, &b->elements[i], tx);
 	rs->n_owned -= block_count_owned(b);
-	if (tx)
-		transaction_keep(tx, TAKE_PTR(b->arena));
-	block_free(b);
+}
+
+static bool block_has(const struct block *b, const struct element *e)
+{
+	return b && array_find(e, b->elements, b->n, sizeof(*e), element_cmp_qsort);
+}
+
+/* Take out of @b what @to has a right to. @rs, if not NULL, has counted @b. */
+static void block_yield(struct block *b, const struct block *to, struct ruleset *rs,
+			struct transaction *tx)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < b->n; i++) {
+		const struct element *e = &b->elements[i];
+
+		if (set_layout(e->set)->shared || !block_has(to, e)) {
+			b->elements[n++] = *e;
+			continue;
+		}
+		if (rs) {
+			uses_drop(&rs->uses, e, tx);
+			rs->n_owned--;
+		}
+		if (tx)
+			transaction_delete(tx, e);
+	}
+	b->n = n;
+}
+
+static void owner_mark_changed(struct ruleset *rs, struct owner *o, struct block *before)
+{
+	o->changed = true;
+	o->before = before;
+	o->next_changed = rs->changed;
+	rs->changed = o;
+}
+
+static void owner_mark_reverted(struct ruleset *rs, struct owner *o, bool reverted)
+{
+	struct owner **link = &rs->reverted;
+
+	if (o->reverted == reverted)
+		return;
+	o->reverted = reverted;
+	if (reverted) {
+		o->next_reverted = rs->reverted;
+		rs->reverted = o;
+		return;
+	}
+	while (*link != o)
+		link = &(*link)->next_reverted;
+	*link = o->next_reverted;
+}
+
+/* @new (settled, its uses counted; may be NULL) in the place of what @o has. */
+static void owner_set(struct ruleset *rs, struct owner *o, struct block *new,
+		      struct transaction *tx)
+{
+	struct block *old = o->block;
+
+	block_drop_uses(rs, old, tx);
+	o->block = new;
+	if (!o->changed) {
+		owner_mark_changed(rs, o, old);
+		return;
+	}
+	if (tx && old)
+		transaction_keep(tx, TAKE_PTR(old->arena));
+	block_free(old);
+}
+
+static int ruleset_count_block(struct ruleset *rs, const struct block *b, struct transaction *tx)
+{
+	int r = b ? block_take_uses(rs, b, tx) : 0;
+
+	if (r == 0)
+		rs->n_owned += block_count_owned(b);
+	return r;
 }
 
 int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, struct transaction *tx,
@@ -200,7 +280,6 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 {
 	_cleanup_(block_freep) struct block *new = b;
 	struct owner *o = owner_find(rs, owner);
-	struct block *old = o ? o->block : NULL;
 	int r;
 
 	if (new) {
@@ -209,21 +288,59 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 			return r;
 		if (!o && owner_add(rs, owner, &o) < 0)
 			return error_set(err, -ENOMEM, "%s: out of memory", owner);
-		if (block_take_uses(rs, new, tx) < 0) {
-			if (!old)
-				owner_remove(rs, o);
-			return error_set(err, -ENOMEM, "%s: out of memory", owner);
-		}
-		rs->n_owned += block_count_owned(new);
+	}
+	if (!o)
+		return 0;
+	if (ruleset_count_block(rs, new, tx) < 0) {
+		if (!o->block && !o->changed)
+			owner_remove(rs, o);
+		return error_set(err, -ENOMEM, "%s: out of memory", owner);
 	}
 
+	owner_mark_reverted(rs, o, false);
+	for (struct owner *other = rs->reverted; new &&other; other = other->next_reverted)
+		block_yield(other->block, new, rs, tx);
 	if (tx)
-		blocks_compare(old, new, tx);
-	if (o)
-		o->block = TAKE_PTR(new);
-	block_drop(rs, old, tx);
-	if (o && !o->block)
-		owner_remove(rs, o);
+		blocks_compare(o->block, new, tx);
+	owner_set(rs, o, TAKE_PTR(new), tx);
+	return 0;
+}
+
+void ruleset_accept(struct ruleset *rs)
+{
+	struct owner *o;
+
+	while ((o = rs->changed)) {
+		rs->changed = o->next_changed;
+		o->changed = false;
+		o->before = block_free(o->before);
+		if (!o->block)
+			owner_remove(rs, o);
+	}
+}
+
+int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept)
+{
+	struct owner *o = owner_find(rs, owner), *other;
+	_cleanup_(block_freep) struct block *before = NULL;
+	size_t position = 0;
+
+	*ret_kept = false;
+	if (!o)
+		return 0;
+	before = TAKE_PTR(o->before);
+	while (before && (other = table_next(&rs->owners, &position)))
+		if (other != o)
+			block_yield(before, other->block, NULL, NULL);
+	if (ruleset_count_block(rs, before, NULL) < 0) {
+		o->before = TAKE_PTR(before);
+		return -ENOMEM;
+	}
+	if (!o->changed)
+		owner_mark_changed(rs, o, NULL);
+	*ret_kept = before && before->n > 0;
+	owner_set(rs, o, TAKE_PTR(before), NULL);
+	owner_mark_reverted(rs, o, o->block);
 	return 0;
 }
 
@@ -234,7 +351,7 @@ int ruleset_whole(const struct ruleset *rs, struct transaction *tx)
 	size_t position = 0;
 
 	while ((o = table_next(&rs->owners, &position)))
-		for (size_t i = 0; i < o->block->n; i++)
+		for (size_t i = 0; o->block && i < o->block->n; i++)
 			element_appears(&o->block->elements[i], tx);
 	position = 0;
 	while ((s = table_next(&rs->uses.shared, &position)))
@@ -253,7 +370,7 @@ const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 	size_t position = 0;
 
 	while ((o = table_next(&rs->owners, &position)))
-		if (array_find(e, o->block->elements, o->block->n, sizeof(*e), element_cmp_qsort))
+		if (block_has(o->block, e))
 			return o->name;
 	return NULL;
 }

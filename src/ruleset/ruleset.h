@@ -47,6 +47,14 @@ DEFINE_CLEANUP(struct ruleset, ruleset_free);
 int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, struct transaction *tx,
 		    struct error *err);
 
+/* The kernel has taken all that was replaced until now. */
+void ruleset_accept(struct ruleset *rs);
+/* The kernel refuses elements of @owner: it gets back what it had when all was accepted last, but for
+ * keys that others have now; nothing when it had nothing then, or when that was refused, too. It
+ * yields to others until its next ruleset_replace(). @ret_kept: whether it has any elements. -ENOMEM
+ * changes nothing. */
+int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept);
+
 /* All elements, settled, as additions of the empty @tx, and all dispatch chains in use. 0, -ENOMEM. */
 int ruleset_whole(const struct ruleset *rs, struct transaction *tx);
 

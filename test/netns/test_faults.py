@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rig import state
+from rig.agent import wait_until
 from rig.faults import Fault
 from rig.lone import LoneNode, lone_node
 from rig.web import Changes, populate, web
@@ -245,6 +246,44 @@ def test_O8_is_tried_again_when_it_changes(node: LoneNode, family: int) -> None:
     node.apply("bad", *web(0, 3, ips=ips, name="bad"))
     node.check()
     assert len(node.agent.logged(SET_ASIDE)) == 2
+
+
+def with_lines_of(wanted: state.State, old: state.State, name: str) -> state.State:
+    """The elements of this Service as they were in @old, all else as in @wanted."""
+    mark = f'comment "default/{name}"'
+    rest = without(wanted, name)
+    return {
+        k: tuple(sorted((*rest[k], *(line for line in old[k] if mark in line))))
+        if any(mark in line for line in (*v, *old[k]))
+        else v
+        for k, v in wanted.items()
+    }
+
+
+def test_O8_keeps_its_last_good_elements(node: LoneNode, changes: Changes, family: int) -> None:
+    ips = list(BAD_IPS.values())
+    node.apply("mixed", *web(30, 2), *web(0, 2, ips=ips, name="bad"), *web(31, 3))
+    node.check()
+    old = state.lasting(state.read(node.space))
+    refuse(node, family)
+    node.apply("mixed", *web(30, 3), *web(0, 3, ips=ips, name="bad"), *web(31, 2))
+    node.agent.wait_logged(SET_ASIDE + '.* object="service default/bad" keeps="what it had')
+    wanted = with_lines_of(state.lasting(node.whole()), old, "bad")
+    assert wanted not in (old, state.lasting(node.whole()))
+    wait_until("the others", lambda: state.lasting(state.read(node.space)) == wanted)
+
+    # What comes later is a difference again, and what it had stays.
+    read_back = len(node.agent.logged(READ_BACK))
+    changes.one()
+    wanted = with_lines_of(state.lasting(node.whole()), old, "bad")
+    wait_until("the others", lambda: state.lasting(state.read(node.space)) == wanted)
+    assert len(node.agent.logged(READ_BACK)) == read_back
+
+    # It is tried again when it changes.
+    node.faults.disarm()
+    node.apply("mixed", *web(30, 3), *web(0, 1, ips=ips, name="bad"), *web(31, 2))
+    node.check()
+    assert len(node.agent.logged(SET_ASIDE)) == 1
 
 
 def test_O8_removed_and_made_again(node: LoneNode) -> None:

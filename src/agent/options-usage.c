@@ -28,7 +28,8 @@ static void usage_flag(const struct flag *f)
 
 void options_usage(void)
 {
-	puts("Usage: kube-nft --manifests DIR --run-router=false --run-firewall=false [FLAG...]\n"
+	puts("Usage: kube-nft [--kubeconfig FILE | --manifests DIR] --run-router=false\n"
+	     "                --run-firewall=false [FLAG...]\n"
 	     "       kube-nft render --manifests DIR --hostname-override NODE [FLAG...]\n"
 	     "\n"
 	     "Kubernetes Services on this node, in nftables. The flags are kube-router's. `render`\n"

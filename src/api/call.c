@@ -165,7 +165,7 @@ static size_t on_header(char *line, size_t size, size_t len, void *userdata)
 	phase_begin(call, PHASE_BODY);
 	if (!call->refused)
 		call->handler_result = head_tell(call, (int)status);
-	return call->handler_result < 0 || call->state == CALL_DROPPED ? 0 : len;
+	return call->handler_result < 0 ? 0 : len;
 }
 
 /* CURLOPT_WRITEFUNCTION. */
@@ -180,9 +180,7 @@ static size_t on_body(char *data, size_t size, size_t len, void *userdata)
 	if (call->refused || len == 0)
 		return len;
 	call->handler_result = call->handlers.body(data, len, call->handlers.userdata);
-	if (call->handler_result < 0 || call->state == CALL_DROPPED)
-		return CURL_WRITEFUNC_ERROR;
-	return len;
+	return call->handler_result < 0 ? CURL_WRITEFUNC_ERROR : len;
 }
 
 static void callbacks_set(struct api_call *call)

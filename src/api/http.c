@@ -70,10 +70,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *userdata, voi
 		return loop_fd_set_events(source, events) < 0 ? -1 : 0;
 	if (loop_add_fd(h->loop, fd, events, on_socket_event, h, &source, NULL) < 0)
 		return -1;
-	if (curl_multi_assign(h->multi, fd, source) == CURLM_OK)
-		return 0;
-	loop_source_free(source);
-	return -1;
+	/* Can't fail for the socket that we are asked about. */
+	curl_multi_assign(h->multi, fd, source);
+	return 0;
 }
 
 /* CURLMOPT_TIMERFUNCTION. */

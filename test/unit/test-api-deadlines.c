@@ -138,6 +138,20 @@ static void test_A11_body_of_a_401_has_a_deadline(void **state)
 	assert_heard(w, "a done ETIMEDOUT: SERVER has sent nothing more for 60 ms\n");
 }
 
+static void test_cancelled_call_has_no_deadline(void **state)
+{
+	struct api_world *w = *state;
+	uint64_t begin = monotonic_us();
+	struct listener *l = ask(w, HOUR_MS, HOUR_MS, 1);
+
+	/* It passes before the loop has a turn. */
+	while (monotonic_us() - begin < 5000)
+		continue;
+	api_call_cancel(l->call);
+	http_settle(w->server);
+	assert_heard(w, "");
+}
+
 /* Who was silent may be dead, and so may be an idle connection to him. */
 static void test_A12_after_silence_connections_are_new(void **state)
 {
@@ -175,6 +189,7 @@ int main(void)
 		api_test(test_watch_may_be_silent),
 		api_test(test_A11_whole_call_has_a_deadline),
 		api_test(test_A11_body_of_a_401_has_a_deadline),
+		api_test(test_cancelled_call_has_no_deadline),
 		api_test(test_A12_after_silence_connections_are_new),
 		api_test(test_deadlines_far_away_do_not_overflow),
 	};

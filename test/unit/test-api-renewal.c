@@ -18,6 +18,7 @@
 struct credentials {
 	struct secret *bearer; /* "t1", renewed "t2", ... */
 	unsigned token, asked;
+	bool bad;            /* the token can't be sent */
 	bool slow;           /* as if a plugin had to run: until credentials_come() */
 	int result, refusal; /* what is told, and what credentials_prepare() returns */
 	uint64_t tls_serial;
@@ -58,7 +59,7 @@ static void credentials_come(struct credentials *c)
 
 	assert_non_null(ready);
 	c->ready = NULL;
-	snprintf(token, sizeof(token), "t%u", c->token);
+	snprintf(token, sizeof(token), "t%u%s", c->token, c->bad ? "\n" : "");
 	secret_free(c->bearer);
 	view.bearer = c->bearer = secret_new(token, strlen(token));
 	if (c->result < 0)
@@ -247,6 +248,20 @@ static void test_without_credentials_no_call(void **state)
 	assert_heard(w, "a head 200  0\na done\n");
 }
 
+static void test_call_that_cannot_be_sent_is_not_tried_for_ever(void **state)
+{
+	struct api_world *w = *state;
+	struct credentials *c = credentials_of(w);
+	struct listener *l = api_listener(w, "a");
+
+	c->bad = true;
+	l->again_in_done = true;
+	api_ask(l, &(struct api_request){ .path = "/" });
+	http_settle(w->server);
+	assert_int_equal(c->asked, 2);
+	assert_true(l->is_done);
+}
+
 static void test_A7_renewal_that_fails_is_told(void **state)
 {
 	struct api_world *w = *state;
@@ -332,6 +347,7 @@ int main(void)
 		api_test(test_refused_calls_renew_once),
 		api_test(test_refusal_during_a_preparation_is_not_forgotten),
 		api_test(test_without_credentials_no_call),
+		api_test(test_call_that_cannot_be_sent_is_not_tried_for_ever),
 		api_test(test_A7_renewal_that_fails_is_told),
 		api_test(test_A13_renewed_certificate_ends_the_connections_of_before),
 		api_test(test_cancelled_call_does_not_wait_for_credentials),

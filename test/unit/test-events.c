@@ -350,6 +350,18 @@ static void test_names_of_long_objects(void **state)
 	}
 }
 
+static void test_names_at_one_instant(void **state)
+{
+	struct world *w = *state;
+	json_auto_t *a = NULL, *b = NULL;
+
+	emit(w, "a");
+	emit(w, "b");
+	a = take(w, "POST", 201, NULL);
+	b = take(w, "POST", 201, NULL);
+	assert_false(json_equal(json_object_get(a, "metadata"), json_object_get(b, "metadata")));
+}
+
 static void test_same_again_is_counted(void **state)
 {
 	struct world *w = *state;
@@ -628,6 +640,24 @@ static void test_A6_failures_are_spaced_and_have_an_end(void **state)
 	assert_created(w, "c", 2, 201);
 }
 
+/* What failed now and then, and was written in between, is not given up. */
+static void test_attempts_begin_anew(void **state)
+{
+	struct world *w = *state;
+
+	emit(w, "a");
+	assert_created(w, "a", 1, 201);
+	for (int i = 0; i < EVENT_MAX_ATTEMPTS; i++) {
+		world_pass(w, EVENT_SERIES_INTERVAL_MS);
+		emit(w, "a");
+		assert_counted(w, 2 * i + 2, 503);
+		world_pass(w, 2 * EVENT_RETRY_FIRST_MS);
+		emit(w, "a");
+		assert_counted(w, 2 * i + 3, 200);
+	}
+	assert_int_equal(event_recorder_stats(w->rec).dropped, 0);
+}
+
 static void test_A6_retry_after_is_honoured(void **state)
 {
 	struct world *w = *state;
@@ -733,6 +763,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_S1_odd_bytes_and_long_texts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_S1_no_such_namespace, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_names_of_long_objects, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_names_at_one_instant, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_same_again_is_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_count_is_written_when_it_is_time, setup,
 						teardown),
@@ -746,6 +777,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_event_exists_already, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_A6_failures_are_spaced_and_have_an_end, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_attempts_begin_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_A6_retry_after_is_honoured, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_A2_server_away, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_freed_on_its_way, setup, teardown),

@@ -183,6 +183,12 @@ static void test_A6_retry_after_is_told(void **state)
 	wait_done(w);
 	assert_int_equal(w->r, -EAGAIN);
 	assert_int_equal(w->retry_after_ms, 7000);
+
+	start(w, API_POST, "{}");
+	assert_next(w->api->server, "POST /apis/x/v1/things/one", 429,
+		    "{'kind':'Status','details':{'retryAfterSeconds':9}}");
+	wait_done(w);
+	assert_int_equal(w->retry_after_ms, 9000);
 }
 
 /* What is no JSON object is nothing: pages of a proxy, halves, other values. */

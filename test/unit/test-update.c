@@ -20,7 +20,9 @@
 struct world {
 	struct api_world *api;
 	struct update *update; /* NULL when it is done */
-	int verdict;           /* of change() */
+	const char *path;
+	int verdict; /* of change() */
+	unsigned n_conflicts;
 	unsigned n_changes, n_done;
 	int r;
 	json_t *object;
@@ -35,6 +37,7 @@ static int setup(void **state)
 	assert_non_null(w);
 	assert_int_equal(api_setup(&api), 0);
 	w->api = api;
+	w->path = PATH;
 	api_client(w->api);
 	*state = w;
 	return 0;
@@ -86,7 +89,8 @@ static int try_start(struct world *w)
 		.userdata = w,
 	};
 
-	return update_start(w->api->client, w->api->loop, PATH, 1, &handlers, &w->update, &w->err);
+	return update_start(w->api->client, w->api->loop, w->path, 1, &handlers, &w->update,
+			    &w->err);
 }
 
 static void start(struct world *w)
@@ -258,14 +262,7 @@ static void test_A9_no_version(void **state)
 	assert_int_equal(http_requests(w->api->server), ARRAY_SIZE(bodies));
 }
 
-static bool is_waiting(void *userdata)
-{
-	const struct world *w = userdata;
-
-	return w->n_changes == 2;
-}
-
-static void test_cancelled_anywhere(void **state)
+static void test_cancelled_on_its_way(void **state)
 {
 	struct world *w = *state;
 	struct http_exchange *x;
@@ -283,17 +280,52 @@ static void test_cancelled_anywhere(void **state)
 	http_settle(w->api->server);
 	assert_true(http_gone(x));
 
-	start(w); /* waiting after a conflict */
-	assert_next(w->api->server, "GET " PATH, 200, OBJECT("7"));
-	http_wait(w->api->server, is_waiting, w);
-	x = http_next(w->api->server);
-	http_reply(x, 409, NULL, "{}");
-	w->update = update_cancel(w->update);
-	http_settle(w->api->server);
-
-	assert_int_equal(w->n_changes, 2);
+	assert_int_equal(w->n_changes, 1);
 	assert_int_equal(w->n_done, 0);
 	assert_null(update_cancel(NULL));
+}
+
+/* One object is always changed by somebody else; later attempts to write it are not even answered. */
+static void answer_contested(struct http_exchange *x, void *userdata)
+{
+	bool is_put = strcmp(http_method(x), "PUT") == 0;
+	struct world *w = userdata;
+
+	if (!is_put)
+		http_reply(x, 200, NULL, "{\"metadata\":{\"resourceVersion\":\"7\"}}");
+	else if (strcmp(http_target(x), PATH) == 0)
+		http_reply(x, 200, NULL, "{}");
+	else if (w->n_conflicts++ == 0)
+		http_reply(x, 409, NULL, "{}");
+}
+
+static bool is_contested(void *userdata)
+{
+	const struct world *w = userdata;
+
+	return w->n_conflicts > 0;
+}
+
+/* The updates of another object pass the time until the first has heard of its conflict, and until it would
+ * try again. */
+static void test_cancelled_while_it_waits(void **state)
+{
+	struct world *w = *state;
+	struct update *contested;
+
+	http_answer(w->api->server, answer_contested, w);
+	w->path = "/contested";
+	start(w);
+	http_wait(w->api->server, is_contested, w);
+	contested = TAKE_PTR(w->update);
+
+	w->path = PATH;
+	for (int i = 0; i < 20; i++) {
+		w->n_done = 0;
+		start(w);
+		assert_done(w, UPDATE_WRITE);
+		contested = update_cancel(contested);
+	}
 }
 
 static void answer_both(struct http_exchange *x, void *userdata)
@@ -342,7 +374,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_refusals_end_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_change_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_A9_no_version, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_cancelled_anywhere, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancelled_on_its_way, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cancelled_while_it_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_H1_short_memory, setup, teardown),
 	};
 

@@ -101,7 +101,7 @@ static bool request_configure(struct api_call *call, CURL *easy)
 	buf_printf(&url, "%s%s", s->url, call->request.path);
 	return buf_error(&url) < 0 || OPTION(CURLOPT_URL, buf_text(&url)) ||
 	       OPTION(CURLOPT_PATH_AS_IS, 1L) || method_configure(call, easy) ||
-	       OPTION(CURLOPT_ACCEPT_ENCODING, "gzip") ||
+	       (!call->request.uncompressed && OPTION(CURLOPT_ACCEPT_ENCODING, "gzip")) ||
 	       OPTION(CURLOPT_USERAGENT, call->common->user_agent) ||
 	       OPTION(CURLOPT_ERRORBUFFER, call->curl_error);
 }

@@ -7,6 +7,7 @@
 #ifndef KUBE_NFT_API_CLIENT_H
 #define KUBE_NFT_API_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ struct api_request {
 	const char *path; /* "/api/v1/services?watch=true", percent-encoded; copied */
 	const char *body; /* JSON; copied; NULL: none */
 	size_t body_len;
+	/* No gzip, for a watch: there the API server packs each event by itself, and libcurl takes off
+	 * only the first of several. */
+	bool uncompressed;
 	uint64_t head_timeout_ms;  /* 0: API_HEAD_TIMEOUT_MS */
 	uint64_t idle_timeout_ms;  /* 0: API_IDLE_TIMEOUT_MS; UINT64_MAX: none (a watch) */
 	uint64_t total_timeout_ms; /* 0: none */

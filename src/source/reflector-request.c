@@ -369,6 +369,7 @@ static int request_call(struct reflector *r)
 	if (rc < 0)
 		return request_fail(q, rc);
 	request.path = buf_text(&path);
+	request.uncompressed = !list;
 	request.idle_timeout_ms = list ? 0 : UINT64_MAX;
 	rc = api_call(r->client, &request, &handlers, &q->call, &q->why);
 	return rc < 0 ? request_judge(q, OUTCOME_LOCAL) : 0;

@@ -164,6 +164,8 @@ struct http_exchange *next_request(struct reflected *f, const char *target)
 
 	assert_string_equal(http_method(x), "GET");
 	assert_string_equal(http_target(x), target);
+	/* Of a watch, an API server would compress each event by itself. */
+	assert_int_equal(!http_header(x, "Accept-Encoding"), !!strstr(target, "watch=true"));
 	return x;
 }
 

@@ -66,6 +66,14 @@ static void test_request_says_who_asks_for_what(void **state)
 	assert_string_equal(strchr(http_header(x, "User-Agent"), ')'), ") test");
 }
 
+static void test_request_for_no_gzip(void **state)
+{
+	struct api_world *w = *state;
+
+	api_ask(api_listener(w, "a"), &(struct api_request){ .path = "/", .uncompressed = true });
+	assert_null(http_header(http_next(w->server), "Accept-Encoding"));
+}
+
 static void test_password_is_basic_authentication(void **state)
 {
 	struct api_world *w = *state;
@@ -365,6 +373,7 @@ int main(void)
 		api_test(test_answer_is_told_piece_by_piece),
 		api_test(test_handlers_wait_for_the_loop),
 		api_test(test_request_says_who_asks_for_what),
+		api_test(test_request_for_no_gzip),
 		api_test(test_password_is_basic_authentication),
 		api_test(test_methods_and_their_bodies),
 		api_test(test_request_is_copied),

@@ -116,7 +116,7 @@ struct reflector {
 	uint64_t random;
 
 	struct row row;
-	uint32_t troubles; /* bits of the outcomes that were told; 0: all is well */
+	uint32_t troubles; /* bits of those that were told; 0: all is well */
 	uint64_t trouble_since_us;
 
 	struct reflector_stats stats;

@@ -101,13 +101,25 @@ static bool row_is_over(const struct reflector *r, unsigned reaction, uint64_t n
 	       ((reaction & PATIENCE) && now_us - r->row.since_us >= r->times.patience_ms * 1000);
 }
 
-/* Once for each kind of trouble, until all is well again. */
+/* Each way to fail to connect is another trouble. */
+static uint32_t trouble_bit(const struct request *q)
+{
+	static const int codes[] = { ECONNREFUSED, ETIMEDOUT, EPROTO, EHOSTUNREACH, EACCES };
+	unsigned bit = q->outcome;
+
+	if (q->outcome == OUTCOME_CONNECTION)
+		for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
+			if (q->why.code == -codes[i])
+				bit = OUTCOME_COUNT + i;
+	return UINT32_C(1) << bit;
+}
+
+/* Each kind of trouble once, until all is well again. */
 static void trouble_tell(struct reflector *r, uint64_t now_us)
 {
 	const char *name = resource_name(r->config.kind);
-	const char *verb = r->phase == PHASE_LIST ? "list" : "watch";
 	const struct request *q = &r->request;
-	uint32_t bit = UINT32_C(1) << q->outcome;
+	uint32_t bit = trouble_bit(q);
 	struct error err;
 
 	if (r->troubles & bit)
@@ -116,7 +128,7 @@ static void trouble_tell(struct reflector *r, uint64_t now_us)
 		r->trouble_since_us = now_us;
 	r->troubles |= bit;
 	error_set(&err, -EIO, "%s %s %s: %s", q->outcome == OUTCOME_FORBIDDEN ? "may not" : "can't",
-		  verb, name, q->why.message);
+		  r->phase == PHASE_LIST ? "list" : "watch", name, q->why.message);
 	r->events.report(name, err.message, r->events.userdata);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -494,6 +495,140 @@ static void test_event_that_was_not_taken_is_heard_again(void **state)
 	assert_int_equal(stats_of(f).lists, 1);
 }
 
+/* Trouble that comes and goes while there is another is not told each time. */
+static void test_each_trouble_is_told_once(void **state)
+{
+	struct reflected *f = *state;
+	struct http_exchange *x = reflected_watch(f, TWO);
+
+	f->reflector->times.watch_short_ms = FOREVER_MS;
+	for (int i = 0; i < 3; i++) {
+		http_reply(x, 429, NULL, "");
+		http_reply(next_request(f, WATCH_QUERY("9")), 503, NULL, "");
+		next_request(f, WATCH_QUERY("9"));
+		http_server_down(f->server);
+		while (stats_of(f).failures < (unsigned)(3 * i + 3))
+			assert_int_equal(loop_turn(f->loop, 10), 0);
+		http_server_up(f->server);
+		x = next_request(f, WATCH_QUERY("9"));
+		f->reflector->stats.failures = (unsigned)(3 * i + 3);
+	}
+	f->reflector->times.watch_short_ms = 0;
+	http_begin(x, 200, NULL);
+	assert_reflected(f, "report services: can't watch services: the server answers 429\n"
+			    "report services: can't watch services: the server answers 503\n"
+			    "report services: can't watch services: connect to SERVER: Connection "
+			    "refused\n"
+			    "recovered services: followed again after N s\n");
+}
+
+static int on_other_body(const char *data, size_t len, void *userdata)
+{
+	(void)data;
+	(void)len;
+	(void)userdata;
+	return 0;
+}
+
+static int on_other_head(const struct api_head *head, void *userdata)
+{
+	(void)head;
+	(void)userdata;
+	return 0;
+}
+
+static void on_other_done(int r, const struct error *err, void *userdata)
+{
+	(void)r;
+	(void)err;
+	(void)userdata;
+}
+
+/* Any call makes the client look at its files. */
+static void client_look(struct reflected *f)
+{
+	const struct api_request request = { .path = "/version" };
+	const struct api_handlers handlers = { .head = on_other_head,
+					       .body = on_other_body,
+					       .done = on_other_done };
+	struct api_call *call;
+
+	assert_int_equal(api_call(f->client, &request, &handlers, &call, NULL), 0);
+}
+
+static void file_write(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void test_renewed_credentials_resume_at_once(void **state)
+{
+	char path[] = "/tmp/kube-nft-ca-XXXXXX";
+	int fd = mkstemp(path);
+	struct reflected *f = *state;
+	struct http_exchange *x;
+
+	assert_true(fd >= 0);
+	close(fd);
+	file_write(path, "one");
+	f->access.ca.path = path;
+	x = reflected_watch(f, TWO);
+	http_begin(x, 200, NULL);
+	http_settle(f->server);
+	file_write(path, "another");
+	client_look(f);
+	while (!strstr(http_target(x = http_next(f->server)), "watch"))
+		http_reply(x, 200, NULL, "{}");
+	assert_string_equal(http_target(x), WATCH_QUERY("9"));
+	assert_backed_off(f, 0);
+	assert_int_equal(stats_of(f).failures, 0);
+	assert_reflected(f, "");
+	unlink(path);
+}
+
+/* Requests are answered as they come: lists and watch lists by "a" and "b", watches by "c". */
+static void on_request(struct http_exchange *x, void *userdata)
+{
+	(void)userdata;
+	if (!strstr(http_target(x), "watch=true")) {
+		http_reply(x, 200, NULL, TWO);
+		return;
+	}
+	http_begin(x, 200, NULL);
+	if (strstr(http_target(x), "sendInitialEvents"))
+		http_chunk(x, EVENT("ADDED", ITEM("a", "u1", "3"))
+				      EVENT("ADDED", ITEM("b", "u2", "4")) INITIAL_END("9"));
+	http_chunk(x, EVENT("ADDED", ITEM("c", "u3", "10")));
+}
+
+/* Whatever allocation fails, in the end all is told. */
+static void test_short_memory(void **state)
+{
+	for (int watch_list = 0; watch_list < 2; watch_list++) {
+		bool failed = true;
+
+		for (unsigned n = 1; failed; n++) {
+			struct reflected *f;
+
+			reflected_setup(state);
+			f = *state;
+			http_answer(f->server, on_request, NULL);
+			reflected_start(f, watch_list);
+			fail_alloc_at(n);
+			for (int turns = 0; stats_of(f).objects < 3; turns++) {
+				assert_true(turns < 10000);
+				assert_int_equal(loop_turn(f->loop, 10), 0);
+			}
+			failed = fail_alloc_end();
+			reflected_teardown(state);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -520,6 +655,9 @@ int main(void)
 		REFLECTED_TEST(test_silent_watch_is_ended_by_us),
 		cmocka_unit_test(test_watches_are_asked_for_at_random),
 		REFLECTED_TEST(test_event_that_was_not_taken_is_heard_again),
+		REFLECTED_TEST(test_each_trouble_is_told_once),
+		REFLECTED_TEST(test_renewed_credentials_resume_at_once),
+		cmocka_unit_test(test_short_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

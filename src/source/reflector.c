@@ -24,44 +24,35 @@ static const struct reflector_times usual_times = {
 	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
 };
 
-/* What is done about an outcome. Without NOW the back-off decides when. */
+/* What is done about an outcome. Without all of these: the same request again when the back-off says so,
+ * only that a watch list always begins anew. */
 enum {
-	RELIST = 1 << 0,        /* list from the beginning; else the same request again */
-	NOW = 1 << 1,           /* unless it is the second time in a row */
+	RELIST = 1 << 0,        /* list from the beginning instead */
+	NOW = 1 << 1,           /* without back-off, unless it is the second time in a row */
 	FORGET = 1 << 2,        /* do not ask for what is as new as our resourceVersion */
 	NO_WATCH_LIST = 1 << 3, /* never again */
 	QUIET = 1 << 4,         /* happens in the best of clusters: no trouble unless it goes on */
-	ROW = 1 << 5,           /* after ROW_MAX of them: RELIST, and NO_WATCH_LIST if it was one */
+	ROW = 1 << 5,           /* the ROW_MAX-th time: RELIST, or NO_WATCH_LIST if it was one */
 	PATIENCE = 1 << 6,      /* likewise, after times.patience_ms */
 };
 
 static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
 	[PHASE_WATCH_LIST] = {
-		[OUTCOME_END] = RELIST | NOW | NO_WATCH_LIST | QUIET,
-		[OUTCOME_CUT] = RELIST | ROW,
-		[OUTCOME_STALE] = RELIST | NOW | QUIET,
-		[OUTCOME_EXPIRED] = RELIST | NOW | FORGET | QUIET,
-		[OUTCOME_TOO_LARGE] = RELIST | NOW | FORGET | QUIET,
-		[OUTCOME_THROTTLED] = RELIST,
-		[OUTCOME_UNKNOWN_USER] = RELIST,
-		[OUTCOME_FORBIDDEN] = RELIST,
-		[OUTCOME_REFUSED] = RELIST | NOW | NO_WATCH_LIST | QUIET,
-		[OUTCOME_SERVER_ERROR] = RELIST | ROW,
-		[OUTCOME_CONNECTION] = RELIST,
-		[OUTCOME_GARBAGE] = RELIST | ROW,
-		[OUTCOME_LOCAL] = RELIST,
+		[OUTCOME_END] = NOW | NO_WATCH_LIST | QUIET,
+		[OUTCOME_CUT] = ROW,
+		[OUTCOME_STALE] = NOW | QUIET,
+		[OUTCOME_EXPIRED] = NOW | FORGET | QUIET,
+		[OUTCOME_TOO_LARGE] = NOW | FORGET | QUIET,
+		[OUTCOME_REFUSED] = NOW | NO_WATCH_LIST | QUIET,
+		[OUTCOME_SERVER_ERROR] = ROW,
+		[OUTCOME_GARBAGE] = ROW,
 	},
 	[PHASE_LIST] = {
 		[OUTCOME_CUT] = RELIST,
 		[OUTCOME_STALE] = RELIST | NOW | QUIET,
 		[OUTCOME_EXPIRED] = RELIST | NOW | FORGET | QUIET,
 		[OUTCOME_TOO_LARGE] = RELIST | NOW | FORGET | QUIET,
-		[OUTCOME_THROTTLED] = 0,
-		[OUTCOME_UNKNOWN_USER] = RELIST,
-		[OUTCOME_FORBIDDEN] = RELIST,
 		[OUTCOME_REFUSED] = RELIST | FORGET,
-		[OUTCOME_SERVER_ERROR] = 0,
-		[OUTCOME_CONNECTION] = RELIST,
 		[OUTCOME_GARBAGE] = RELIST,
 		[OUTCOME_LOCAL] = RELIST,
 	},
@@ -72,14 +63,9 @@ static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
 		[OUTCOME_STALE] = NOW | QUIET,
 		[OUTCOME_EXPIRED] = RELIST | QUIET,
 		[OUTCOME_TOO_LARGE] = RELIST | FORGET | QUIET,
-		[OUTCOME_THROTTLED] = 0,
-		[OUTCOME_UNKNOWN_USER] = 0,
-		[OUTCOME_FORBIDDEN] = 0,
 		[OUTCOME_REFUSED] = RELIST,
 		[OUTCOME_SERVER_ERROR] = PATIENCE,
-		[OUTCOME_CONNECTION] = 0,
 		[OUTCOME_GARBAGE] = ROW,
-		[OUTCOME_LOCAL] = 0,
 	},
 };
 
@@ -174,12 +160,12 @@ void reflector_ended(struct reflector *r)
 	if (!(reaction & QUIET) || r->row.n > ROW_MAX)
 		trouble_tell(r, now_us);
 	if (row_is_over(r, reaction, now_us)) {
-		reaction |= RELIST | (r->phase == PHASE_WATCH_LIST ? NO_WATCH_LIST : 0);
+		reaction |= r->phase == PHASE_WATCH_LIST ? NO_WATCH_LIST : RELIST;
 		r->row.n = 0;
 	}
 	r->version_lost |= (reaction & FORGET) != 0;
 	r->no_watch_list |= (reaction & NO_WATCH_LIST) != 0;
-	if (reaction & RELIST)
+	if ((reaction & RELIST) || r->phase == PHASE_WATCH_LIST)
 		list_begin(r);
 	(void)loop_timer_arm(r->retry, retry_delay_ms(r, reaction, now_us));
 }

@@ -5,8 +5,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -102,11 +104,27 @@ struct source_events reflected_events(struct reflected *f)
 				       .userdata = f };
 }
 
+static void ca_write(const struct reflected *f, const char *text)
+{
+	FILE *file = fopen(f->ca_path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
 int reflected_setup(void **state)
 {
 	struct reflected *f = calloc(1, sizeof(*f));
+	int fd;
 
 	assert_non_null(f);
+	strcpy(f->ca_path, "/tmp/kube-nft-ca-XXXXXX");
+	fd = mkstemp(f->ca_path);
+	assert_true(fd >= 0);
+	close(fd);
+	f->access.ca.path = f->ca_path;
+	ca_write(f, "first");
 	assert_int_equal(loop_new(&f->loop, NULL), 0);
 	f->server = http_server_new(f->loop);
 	f->access.server = http_server_url(f->server);
@@ -123,6 +141,7 @@ int reflected_teardown(void **state)
 	api_client_free(f->client);
 	http_server_free(f->server);
 	loop_free(f->loop);
+	unlink(f->ca_path);
 	buf_free(&f->log);
 	free(f);
 	return 0;
@@ -175,6 +194,40 @@ struct http_exchange *next_stream(struct reflected *f, const char *target)
 
 	http_begin(x, 200, NULL);
 	return x;
+}
+
+static int on_head(const struct api_head *head, void *userdata)
+{
+	(void)head;
+	(void)userdata;
+	return 0;
+}
+
+static int on_body(const char *data, size_t len, void *userdata)
+{
+	(void)data;
+	(void)len;
+	(void)userdata;
+	return 0;
+}
+
+static void on_done(int r, const struct error *err, void *userdata)
+{
+	(void)r;
+	(void)err;
+	(void)userdata;
+}
+
+void reflected_renew(struct reflected *f)
+{
+	const struct api_request request = { .path = "/version" };
+	const struct api_handlers handlers = { .head = on_head, .body = on_body, .done = on_done };
+	struct api_call *call;
+
+	ca_write(f, "another");
+	/* Any call makes the client look at its files. */
+	assert_int_equal(api_call(f->client, &request, &handlers, &call, NULL), 0);
+	http_reply(next_request(f, "/version"), 200, NULL, "{}");
 }
 
 struct expectation {

@@ -59,6 +59,7 @@ struct reflected {
 	struct api_access access;
 	struct api_client *client;
 	struct reflector *reflector;
+	char ca_path[32]; /* of the access */
 	struct buf log;
 	int apply_error; /* what apply() returns, doing nothing */
 };
@@ -76,6 +77,9 @@ struct http_exchange *next_request(struct reflected *f, const char *target);
 struct http_exchange *next_stream(struct reflected *f, const char *target);
 /* What was told since the last call; @expected comes from it or from turning the loop a while. */
 void assert_reflected(struct reflected *f, const char *expected);
+/* Give the client another CA, so that the requests that run are of no use, and take the one by which it was
+ * led to see that. */
+void reflected_renew(struct reflected *f);
 /* The step of the back-off's latest delay; 0: there was none. */
 void assert_backed_off(const struct reflected *f, uint64_t step_ms);
 

@@ -197,15 +197,81 @@ static void test_failures_that_are_no_refusal(void **state)
 
 static void test_A5_watch_list_of_a_version_that_is_not_there(void **state)
 {
-	struct reflected *f = *state;
-	struct http_exchange *x = first_stream(f);
+	static const struct {
+		int status;
+		const char *body;
+	} answers[] = { { 504, TOO_LARGE }, { 410, GONE } };
 
-	http_chunk(x, EVENT("ADDED", ITEM("a", "u1", "3")) INITIAL_END("9") EVENT("ERROR", GONE));
-	http_reply(next_request(f, WATCH_LIST_QUERY "&resourceVersion=9"), 504, NULL, TOO_LARGE);
-	http_chunk(next_stream(f, WATCH_LIST_QUERY), EVENT("ERROR", GONE));
-	x = next_stream(f, WATCH_LIST_QUERY);
-	http_chunk(x, EVENT("ADDED", ITEM("a", "u1", "3")) INITIAL_END("5") EVENT("ERROR", GONE));
-	next_stream(f, WATCH_LIST_QUERY "&resourceVersion=5");
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		struct http_exchange *x;
+		struct reflected *f;
+
+		reflected_setup(state);
+		f = *state;
+		x = first_stream(f);
+		http_chunk(x, INITIAL_END("9") EVENT("ERROR", GONE));
+		x = next_request(f, WATCH_LIST_QUERY "&resourceVersion=9");
+		http_reply(x, answers[i].status, NULL, answers[i].body);
+		x = next_request(f, WATCH_LIST_QUERY);
+		/* That of the watch's end. */
+		assert_backed_off(f, BACKOFF_FIRST_MS);
+		assert_int_equal(reflector_stats(f->reflector).failures, 0);
+		/* Not at once for ever. */
+		http_reply(x, answers[i].status, NULL, answers[i].body);
+		x = next_stream(f, WATCH_LIST_QUERY);
+		assert_backed_off(f, 2 * BACKOFF_FIRST_MS);
+		http_chunk(x, INITIAL_END("5") EVENT("ERROR", GONE));
+		next_request(f, WATCH_LIST_QUERY "&resourceVersion=5");
+		reflected_teardown(state);
+	}
+}
+
+/* What was heard of a list that broke off is forgotten. */
+static void test_half_a_watch_list_is_no_list(void **state)
+{
+	static const struct {
+		const char *end; /* NULL: other credentials; "": the connection breaks */
+		uint64_t step;
+		unsigned failures;
+	} ends[] = {
+		{ NULL, 0, 0 },
+		{ "", BACKOFF_FIRST_MS, 1 },
+		{ EVENT("ERROR", GONE), 0, 0 },
+		{ EVENT("ERROR", TOO_LARGE), 0, 0 },
+		{ EVENT("ERROR", STATUS(429, "TooManyRequests", "", "")), BACKOFF_FIRST_MS, 1 },
+		{ EVENT("ERROR", STATUS(401, "Unauthorized", "", "")), BACKOFF_FIRST_MS, 1 },
+		{ EVENT("ERROR", STATUS(403, "Forbidden", "", "")), BACKOFF_FIRST_MS, 1 },
+		{ "<html>", BACKOFF_FIRST_MS, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
+		struct http_exchange *x;
+		struct reflected *f;
+
+		reflected_setup(state);
+		f = *state;
+		x = first_stream(f);
+		http_chunk(x, EVENT("ADDED", ITEM("old", "u1", "3")));
+		http_settle(f->server);
+		if (!ends[i].end)
+			reflected_renew(f);
+		else if (!*ends[i].end)
+			http_reset(x);
+		else
+			http_chunk(x, ends[i].end);
+		x = next_stream(f, WATCH_LIST_QUERY);
+		assert_backed_off(f, ends[i].step);
+		assert_int_equal(reflector_stats(f->reflector).failures, ends[i].failures);
+		buf_reset(&f->log);
+		http_chunk(x, EVENT("ADDED", ITEM("new", "u1", "4")) INITIAL_END("9"));
+		assert_reflected(f, ends[i].failures ?
+					    "apply default/new@4\n"
+					    "synced Service\n"
+					    "recovered services: followed again after N s\n" :
+					    "apply default/new@4\n"
+					    "synced Service\n");
+		reflected_teardown(state);
+	}
 }
 
 /* Something between us and the server can't stand long streams, or spoils them: a list may get through. */
@@ -284,7 +350,8 @@ int main(void)
 		REFLECTED_TEST(test_A17_ended_too_early),
 		REFLECTED_TEST(test_A17_never_completed),
 		REFLECTED_TEST(test_failures_that_are_no_refusal),
-		REFLECTED_TEST(test_A5_watch_list_of_a_version_that_is_not_there),
+		cmocka_unit_test(test_A5_watch_list_of_a_version_that_is_not_there),
+		cmocka_unit_test(test_half_a_watch_list_is_no_list),
 		cmocka_unit_test(test_watch_list_is_given_up_when_it_keeps_failing),
 		REFLECTED_TEST(test_A10_bad_objects_before_the_end),
 		REFLECTED_TEST(test_receiver_that_fails_at_the_end),

@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "api/client.h"
 #include "base/loop.h"
 #include "fail-alloc.h"
 #include "reflector-fixture.h"
@@ -522,72 +520,18 @@ static void test_each_trouble_is_told_once(void **state)
 			    "recovered services: followed again after N s\n");
 }
 
-static int on_other_body(const char *data, size_t len, void *userdata)
-{
-	(void)data;
-	(void)len;
-	(void)userdata;
-	return 0;
-}
-
-static int on_other_head(const struct api_head *head, void *userdata)
-{
-	(void)head;
-	(void)userdata;
-	return 0;
-}
-
-static void on_other_done(int r, const struct error *err, void *userdata)
-{
-	(void)r;
-	(void)err;
-	(void)userdata;
-}
-
-/* Any call makes the client look at its files. */
-static void client_look(struct reflected *f)
-{
-	const struct api_request request = { .path = "/version" };
-	const struct api_handlers handlers = { .head = on_other_head,
-					       .body = on_other_body,
-					       .done = on_other_done };
-	struct api_call *call;
-
-	assert_int_equal(api_call(f->client, &request, &handlers, &call, NULL), 0);
-}
-
-static void file_write(const char *path, const char *text)
-{
-	FILE *file = fopen(path, "w");
-
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
-}
-
 static void test_renewed_credentials_resume_at_once(void **state)
 {
-	char path[] = "/tmp/kube-nft-ca-XXXXXX";
-	int fd = mkstemp(path);
 	struct reflected *f = *state;
-	struct http_exchange *x;
+	struct http_exchange *x = watch_begin(f, TWO);
 
-	assert_true(fd >= 0);
-	close(fd);
-	file_write(path, "one");
-	f->access.ca.path = path;
-	x = reflected_watch(f, TWO);
-	http_begin(x, 200, NULL);
 	http_settle(f->server);
-	file_write(path, "another");
-	client_look(f);
-	while (!strstr(http_target(x = http_next(f->server)), "watch"))
-		http_reply(x, 200, NULL, "{}");
-	assert_string_equal(http_target(x), WATCH_QUERY("9"));
+	reflected_renew(f);
+	next_stream(f, WATCH_QUERY("9"));
+	assert_true(http_gone(x));
 	assert_backed_off(f, 0);
 	assert_int_equal(stats_of(f).failures, 0);
 	assert_reflected(f, "");
-	unlink(path);
 }
 
 /* Requests are answered as they come: lists and watch lists by "a" and "b", watches by "c". */

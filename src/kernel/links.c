@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/addrs.h"
 #include "base/array.h"
 #include "base/error.h"
 
@@ -69,22 +70,6 @@ static bool addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret)
 	return !addr_is_loopback(ret) && !addr_is_link_local(ret);
 }
 
-static int addr_cmp_qsort(const void *a, const void *b)
-{
-	return addr_cmp(a, b);
-}
-
-static size_t addrs_unique(struct addr *addrs, size_t n)
-{
-	size_t kept = 0;
-
-	array_sort(addrs, n, sizeof(*addrs), addr_cmp_qsort);
-	for (size_t i = 0; i < n; i++)
-		if (kept == 0 || !addr_equal(&addrs[kept - 1], &addrs[i]))
-			addrs[kept++] = addrs[i];
-	return kept;
-}
-
 int links_addrs(struct addr **ret, size_t *ret_n, struct error *err)
 {
 	_cleanup_free_ struct addr *addrs = NULL;
@@ -106,7 +91,7 @@ int links_addrs(struct addr **ret, size_t *ret_n, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 
-	*ret_n = n ? addrs_unique(addrs, n) : 0;
+	*ret_n = addrs_unique(addrs, n);
 	*ret = TAKE_PTR(addrs);
 	return 0;
 }

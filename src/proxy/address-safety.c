@@ -1,7 +1,7 @@
 #include "proxy/address-safety.h"
 
+#include "base/addrs.h"
 #include "base/cleanup.h"
-#include "proxy/addrs.h"
 
 static const struct {
 	bool (*holds)(const struct addr *a);

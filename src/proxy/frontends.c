@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addrs.h"
 #include "base/array.h"
 #include "proxy/address-safety.h"
-#include "proxy/addrs.h"
 
 bool service_in_scope(const struct service *s)
 {

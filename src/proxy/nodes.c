@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addrs.h"
 #include "base/array.h"
 #include "object/object.h"
-#include "proxy/addrs.h"
 #include "proxy/proxy.h"
 #include "store/store.h"
 

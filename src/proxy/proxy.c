@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addrs.h"
 #include "base/array.h"
 #include "base/error.h"
-#include "proxy/addrs.h"
 #include "proxy/elements.h"
 #include "proxy/internal.h"
 #include "ruleset/ruleset.h"

@@ -1,6 +1,6 @@
 /* addrs.h - plain arrays of addresses. */
-#ifndef KUBE_NFT_PROXY_ADDRS_H
-#define KUBE_NFT_PROXY_ADDRS_H
+#ifndef KUBE_NFT_BASE_ADDRS_H
+#define KUBE_NFT_BASE_ADDRS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "proxy/addrs.h"
+#include "base/addrs.h"
 
 #include <stdlib.h>
 #include <string.h>

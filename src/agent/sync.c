@@ -157,7 +157,10 @@ int sync_now(struct sync *s, struct error *err)
 	}
 	s->retry_ms = 0;
 	ruleset_accept(s->node->ruleset);
-	r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
+	/* It is not put off by the commits that come before it. */
+	if (!s->sweep_armed)
+		r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
+	s->sweep_armed = r == 0;
 	/* Not before: until the sources have told everything, nothing may be compared. */
 	if (r == 0 && s->first)
 		r = loop_timer_arm(s->period, s->period_ms);
@@ -185,6 +188,7 @@ static int on_sweep(void *userdata)
 	struct sync *s = userdata;
 	struct error err = { 0 };
 
+	s->sweep_armed = false;
 	/* A whole ruleset, or a large file, was in memory for a moment; glibc would keep the room. */
 	malloc_trim(0);
 	if (s->compare || tables_sweep(s->tables, chain_used, s, &err) == 0)

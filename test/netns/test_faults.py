@@ -63,6 +63,21 @@ def test_N3_refused_sweep_is_made_up_for(node: LoneNode) -> None:
     assert not node.agent.logged(READ_BACK)
 
 
+def test_sweep_is_not_put_off_by_changes(node: LoneNode, changes: Changes) -> None:
+    node.apply("web-9", *web(9, 7))
+    node.check()
+    os.unlink(node.manifests / "web-9.yaml")
+
+    def swept() -> bool:
+        synced = len(node.agent.logged('msg="synced"'))
+        changes.one()
+        node.agent.wait_logged('msg="synced"', synced + 1)
+        return "ip chain lb-7" not in state.read(node.space)
+
+    assert "ip chain lb-7" in state.read(node.space)
+    wait_until("the sweep", swept)
+
+
 # N4 ----------------------------------------------------------------------------------------------
 
 

@@ -124,6 +124,7 @@ static int difference(const struct dump *found, const struct transaction *whole,
 	}
 	for (size_t k = 0; k < whole->n_chains; k++)
 		transaction_need_chain(ret, &whole->chains[k]);
+	ret->affinity = true; /* whose the elements are that go, is not known */
 	return transaction_settle(ret);
 }
 

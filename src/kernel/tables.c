@@ -194,7 +194,8 @@ int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t ge
 	r = note_chains(t, tx);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
-	r = purge_affinity(t, tx, err);
+	if (tx->affinity)
+		r = purge_affinity(t, tx, err);
 	tables_note_generation(t);
 	return r;
 }

@@ -201,12 +201,26 @@ static bool block_has(const struct block *b, const struct element *e)
 	return b && array_find(e, b->elements, b->n, sizeof(*e), element_cmp_qsort);
 }
 
+static int set_cmp(const void *key, const void *item)
+{
+	return *(const int *)key - ((const struct element *)item)->set;
+}
+
+static bool block_has_affinity(const struct block *b)
+{
+	const int set = SET_AFFINITY_SERVICES;
+
+	return b && array_find(&set, b->elements, b->n, sizeof(*b->elements), set_cmp);
+}
+
 /* Take out of @b what @to has a right to. @rs, if not NULL, has counted @b. */
 static void block_yield(struct block *b, const struct block *to, struct ruleset *rs,
 			struct transaction *tx)
 {
 	size_t n = 0;
 
+	if (tx)
+		tx->affinity |= block_has_affinity(b);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct element *e = &b->elements[i];
 
@@ -300,8 +314,10 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 	owner_mark_reverted(rs, o, false);
 	for (struct owner *other = rs->reverted; new &&other; other = other->next_reverted)
 		block_yield(other->block, new, rs, tx);
-	if (tx)
+	if (tx) {
+		tx->affinity |= block_has_affinity(o->block) || block_has_affinity(new);
 		blocks_compare(o->block, new, tx);
+	}
 	owner_set(rs, o, TAKE_PTR(new), tx);
 	return 0;
 }

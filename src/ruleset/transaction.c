@@ -142,6 +142,7 @@ void transaction_reset(struct transaction *tx)
 		arena_free(tx->comments[--tx->n_comments]);
 	tx->n_changes = 0;
 	tx->n_chains = 0;
+	tx->affinity = false;
 	tx->error = 0;
 }
 

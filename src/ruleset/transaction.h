@@ -37,7 +37,8 @@ struct transaction {
 	size_t n_chains, cap_chains;
 	struct arena **comments; /* owned */
 	size_t n_comments, cap_comments;
-	int error; /* sticks: 0 or -ENOMEM */
+	bool affinity; /* Services that remember their clients have changed */
+	int error;     /* sticks: 0 or -ENOMEM */
 };
 
 void transaction_add(struct transaction *tx, const struct element *e);

@@ -285,6 +285,24 @@ static void test_same_endpoint_on_another_port_keeps_them(struct kernel *k)
 	assert_bound(k, w, "1234");
 }
 
+/* The map may be large: without need it is not read. What is left there by frontends that had affinity
+ * once, a long time ago, shows it. */
+static void test_bindings_are_not_looked_at_without_affinity(struct kernel *k)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+		const struct world *w = &worlds[i];
+		struct element elements[16];
+		size_t n = usual(w, elements);
+
+		kernel_open(k, true, true);
+		kernel_want(k, elements + 2, n - 2, NULL);
+		kernel_replace(k);
+		remember(k, w->client, w->one, w->a, "timeout 10m");
+		kernel_change(k, elements + 3, n - 3);
+		assert_bound(k, w, "1");
+	}
+}
+
 enum { MANY = 3000 };
 
 /* Clients of frontend one: every third is bound to a, the others to b. */
@@ -480,6 +498,7 @@ int main(void)
 		kernel_test(test_another_timeout_keeps_what_is_bound),
 		kernel_test(test_other_changes_keep_what_is_bound),
 		kernel_test(test_same_endpoint_on_another_port_keeps_them),
+		kernel_test(test_bindings_are_not_looked_at_without_affinity),
 		kernel_test(test_many_bindings_are_kept_and_purged),
 		kernel_test(test_N14_replacement_keeps_bindings_and_their_time),
 		kernel_test(test_N14_bindings_of_another_form_are_left_behind),

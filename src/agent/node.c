@@ -51,6 +51,37 @@ static void proxy_report(const struct problem *problem, void *userdata)
 		n->problem(problem, n->userdata);
 }
 
+static void node_tell(const struct node_state *n, const struct object *o, const char *reason,
+		      const char *text)
+{
+	const struct problem problem = { .object = o, .reason = reason, .text = text };
+
+	if (o && n->problem)
+		n->problem(&problem, n->userdata);
+}
+
+void node_tell_refused(const struct node_state *n, const char *owner, const char *why)
+{
+	char namespace[OBJECT_MAX_NAME + 1], name[OBJECT_MAX_NAME + 1];
+	struct error text;
+
+	/* As the proxy calls a Service's block in the ruleset. */
+	if (sscanf(owner, "service %253[^/]/%253s", namespace, name) != 2)
+		return;
+	error_set(&text, 0, "the kernel refuses it: %s", why);
+	node_tell(n, store_get(n->store, KIND_SERVICE, namespace, name), "KernelRefused",
+		  text.message);
+}
+
+void node_tell_repaired(const struct node_state *n, const char *why)
+{
+	struct error text;
+
+	error_set(&text, 0, "another program had changed our nftables: %s", why);
+	node_tell(n, store_get(n->store, KIND_NODE, "", n->name), "ForeignChangeRepaired",
+		  text.message);
+}
+
 static int node_open_proxy(struct node_state *n, const struct options *o)
 {
 	const struct proxy_config config = {

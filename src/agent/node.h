@@ -31,4 +31,9 @@ struct source_events node_events(struct node_state *n);
 int node_load(struct node_state *n, const struct options *o, struct error *err);
 void node_close(struct node_state *n);
 
+/* Tell n->problem that the kernel refused the block of @owner in the ruleset. */
+void node_tell_refused(const struct node_state *n, const char *owner, const char *why);
+/* Tell n->problem that tables which somebody else had changed are as they should be again. */
+void node_tell_repaired(const struct node_state *n, const char *why);
+
 #endif

@@ -54,22 +54,28 @@ static int sync_set_aside(struct sync *s, const struct element *culprit, int r,
 	log_error("object set aside: the kernel refused it", log_text("object", owner),
 		  log_text("keeps", kept ? "what it had before" : "nothing"),
 		  log_text("error", err->message));
+	node_tell_refused(s->node, owner, err->message);
 	return -EAGAIN;
 }
 
-/* Read the tables back, send what is missing. */
-static int sync_compare(struct sync *s, struct commit *c, struct error *err)
+static void compared_tell(const struct sync *s, enum tables_state state, const char *why,
+			  const struct commit *c, uint64_t started_us)
 {
 	static const char *const messages[] = {
 		[TABLES_EQUAL] = "tables are as wanted",
 		[TABLES_ADOPTED] = "tables adopted",
 		[TABLES_REPLACED] = "tables replaced",
 	};
-	static const char *const repairs[] = {
-		[TABLES_EQUAL] = "tables are as wanted",
-		[TABLES_ADOPTED] = "foreign change repaired",
-		[TABLES_REPLACED] = "foreign change repaired",
-	};
+	bool repaired = s->foreign && !s->first && state != TABLES_EQUAL;
+
+	log_synced(s, repaired ? "foreign change repaired" : messages[state], why, c, started_us);
+	if (repaired)
+		node_tell_repaired(s->node, why);
+}
+
+/* Read the tables back, send what is missing. */
+static int sync_compare(struct sync *s, struct commit *c, struct error *err)
+{
 	_cleanup_transaction_ struct transaction whole = { 0 };
 	uint64_t started_us = monotonic_us();
 	enum tables_state state;
@@ -89,7 +95,7 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 	if (r < 0 && c->culprit && blames_object(r)) /* it points into @whole */
 		return sync_set_aside(s, c->culprit, r, err);
 	if (r == 0)
-		log_synced(s, s->first ? messages[state] : repairs[state], why, c, started_us);
+		compared_tell(s, state, why, c, started_us);
 	return r;
 }
 
@@ -143,7 +149,7 @@ static int sync_once(struct sync *s, struct error *err)
 	if (r == 0)
 		r = sync_compare_until_accepted(s, &c, err);
 	if (r == 0)
-		s->compare = false;
+		s->compare = s->foreign = false;
 	return r;
 }
 
@@ -239,6 +245,6 @@ int sync_request(struct sync *s)
 
 int sync_request_compare(struct sync *s)
 {
-	s->compare = true;
+	s->compare = s->foreign = true;
 	return sync_request(s);
 }

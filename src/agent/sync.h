@@ -23,6 +23,7 @@ struct sync {
 	uint64_t period_ms;
 	uint64_t retry_ms;
 	bool compare; /* the kernel's tables may be other than we think: read them back */
+	bool foreign; /* because of somebody else */
 	bool first;   /* nothing was committed yet */
 	bool sweep_armed;
 	struct transaction tx;

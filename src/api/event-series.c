@@ -168,7 +168,8 @@ static json_t *series_count_body(const struct event_series *s)
 			 time_format(s->last_ns, last));
 }
 
-/* To the server an empty text is none. (jansson's optional values are left out, too, when memory is short.) */
+/* To the server an empty text is none. (jansson's optional values are also left out when memory is
+ * short.) */
 static json_t *series_regarding(const struct event_series *s)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "apiVersion",

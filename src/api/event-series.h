@@ -45,8 +45,8 @@ struct event_series {
 
 extern const struct table_type event_series_type;
 
-/* A series of one, told at @now_ns. @serial tells it from all other ones of this @instance. -EINVAL: this can't
- * be a namespace. -ENOMEM. */
+/* A series of one, told at @now_ns. @serial tells it from all other ones of this @instance. -EINVAL:
+ * this can't be a namespace. -ENOMEM. */
 int event_series_new(const struct event *e, const char *instance, uint64_t now_ns, uint64_t serial,
 		     struct event_series **ret);
 struct event_series *event_series_free(struct event_series *s); /* NULL is fine; returns NULL */

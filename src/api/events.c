@@ -1,7 +1,6 @@
 #include "api/events.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <utlist.h>

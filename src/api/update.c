@@ -7,12 +7,13 @@
 
 #include "api/exchange.h"
 #include "base/backoff.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/loop.h"
 
 struct update {
 	struct api_client *client;
-	char *path;
+	char *path, *write_path;
 	struct update_handlers handlers;
 	struct exchange *exchange; /* that runs, or NULL */
 	struct loop_source *retry;
@@ -27,6 +28,7 @@ struct update *update_cancel(struct update *u)
 	exchange_cancel(u->exchange);
 	loop_source_free(u->retry);
 	free(u->path);
+	free(u->write_path);
 	free(u);
 	return NULL;
 }
@@ -85,7 +87,7 @@ static void on_read(int r, const struct answer *a, const struct error *read_err,
 	}
 	r = update_change(u, a->object, &err);
 	if (r == UPDATE_WRITE)
-		r = exchange_start(u->client, API_PUT, u->path, a->object, on_written, u,
+		r = exchange_start(u->client, API_PUT, u->write_path, a->object, on_written, u,
 				   &u->exchange, &err);
 	if (r != 0)
 		update_finish(u, r, r < 0 ? NULL : a->object, &err);
@@ -107,8 +109,20 @@ static int on_retry(void *userdata)
 	return 0;
 }
 
-int update_start(struct api_client *c, struct loop *loop, const char *path, uint64_t seed,
-		 const struct update_handlers *handlers, struct update **ret, struct error *err)
+static int update_set_paths(struct update *u, const char *path, const char *subresource)
+{
+	struct buf write_path = { 0 };
+
+	buf_printf(&write_path, "%s%s%s", path, subresource ? "/" : "",
+		   subresource ? subresource : "");
+	u->write_path = write_path.data;
+	u->path = strdup(path);
+	return u->path ? buf_error(&write_path) : -ENOMEM;
+}
+
+int update_start(struct api_client *c, struct loop *loop, const char *path, const char *subresource,
+		 uint64_t seed, const struct update_handlers *handlers, struct update **ret,
+		 struct error *err)
 {
 	_cleanup_(update_cancelp) struct update *u = calloc(1, sizeof(*u));
 	int r;
@@ -123,8 +137,8 @@ int update_start(struct api_client *c, struct loop *loop, const char *path, uint
 		.healthy_ms = UINT32_MAX,
 		.random = seed,
 	};
-	u->path = strdup(path);
-	if (!u->path)
+	r = update_set_paths(u, path, subresource);
+	if (r < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	r = loop_add_timer(loop, on_retry, u, &u->retry, err);
 	if (r == 0)

@@ -1,8 +1,7 @@
 /* update.h - changing an object that others change too: read it, change it, write it back; when somebody
  * else was faster (409), begin again.
  *
- * What the changer does not touch goes back as it came, fields that we do not know among it. For a
- * subresource, @path ends with it: ".../services/web/status".
+ * What the changer does not touch goes back as it came, fields that we do not know among it.
  */
 #ifndef KUBE_NFT_API_UPDATE_H
 #define KUBE_NFT_API_UPDATE_H
@@ -37,10 +36,13 @@ struct update_handlers {
 	void *userdata;
 };
 
-/* @path is copied, @handlers as well; none is called from here. @seed is that of the jitter. @ret is valid
- * until done() or update_cancel(). -ENOMEM, -E2BIG (API_MAX_CALLS). */
-int update_start(struct api_client *c, struct loop *loop, const char *path, uint64_t seed,
-		 const struct update_handlers *handlers, struct update **ret, struct error *err);
+/* @path is that of the object. With a @subresource ("status"; NULL: none) the object is read as usual, and
+ * that part of it is written: kube-router's role may not read services/status. Both are copied, @handlers as
+ * well; none is called from here. @seed is that of the jitter. @ret is valid until done() or
+ * update_cancel(). -ENOMEM, -E2BIG (API_MAX_CALLS). */
+int update_start(struct api_client *c, struct loop *loop, const char *path, const char *subresource,
+		 uint64_t seed, const struct update_handlers *handlers, struct update **ret,
+		 struct error *err);
 /* Drop it without a word; whether it was written is not known then. Not from its own handlers. NULL is fine;
  * returns NULL. */
 struct update *update_cancel(struct update *u);

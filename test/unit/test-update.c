@@ -14,13 +14,13 @@
 #include "fail-alloc.h"
 #include "json-request.h"
 
-#define PATH "/api/v1/namespaces/default/services/web/status"
+#define PATH "/api/v1/namespaces/default/services/web"
 #define OBJECT(version) "{'metadata':{'resourceVersion':'" version "'},'more':[1,{'x':null}]}"
 
 struct world {
 	struct api_world *api;
 	struct update *update; /* NULL when it is done */
-	const char *path;
+	const char *path, *subresource;
 	int verdict; /* of change() */
 	unsigned n_conflicts;
 	unsigned n_changes, n_done;
@@ -89,8 +89,8 @@ static int try_start(struct world *w)
 		.userdata = w,
 	};
 
-	return update_start(w->api->client, w->api->loop, w->path, 1, &handlers, &w->update,
-			    &w->err);
+	return update_start(w->api->client, w->api->loop, w->path, w->subresource, 1, &handlers,
+			    &w->update, &w->err);
 }
 
 static void start(struct world *w)
@@ -137,6 +137,20 @@ static void test_read_change_write(void **state)
 	assert_done(w, UPDATE_WRITE);
 	assert_json(w->object, "{'a':8}");
 	assert_int_equal(http_requests(w->api->server), 2);
+}
+
+/* It is read where everybody may read it. */
+static void test_subresource(void **state)
+{
+	struct world *w = *state;
+
+	w->subresource = "status";
+	start(w);
+	for (int i = 0; i < 2; i++) {
+		assert_next(w->api->server, "GET " PATH, 200, OBJECT("7"));
+		assert_next(w->api->server, "PUT " PATH "/status", i == 0 ? 409 : 200, "{}");
+	}
+	assert_done(w, UPDATE_WRITE);
 }
 
 static void test_nothing_to_do(void **state)
@@ -367,6 +381,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_read_change_write, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_subresource, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_to_do, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_conflicts_begin_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_conflict_makes_it_needless, setup, teardown),

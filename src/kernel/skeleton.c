@@ -162,8 +162,10 @@ struct rule_message {
 static const struct nlmsghdr *rule_write(struct rule_message *m, const struct part *rule,
 					 const struct dispatch *d)
 {
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(m->bytes);
+	struct nlmsghdr *nlh;
 
+	memset(m, 0, sizeof(*m)); /* attributes are padded with whatever is there */
+	nlh = mnl_nlmsg_put_header(m->bytes);
 	rule_put(nlh, rule, d);
 	return nlh;
 }

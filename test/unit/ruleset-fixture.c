@@ -1,0 +1,126 @@
+#include "ruleset-fixture.h"
+
+#include <arpa/inet.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+
+static const uint8_t families[] = { AF_INET, AF_INET6 };
+
+int ruleset_setup(void **state)
+{
+	return ruleset_new((struct ruleset **)state);
+}
+
+int ruleset_teardown(void **state)
+{
+	ruleset_free(*state);
+	return 0;
+}
+
+const char *owner_name(unsigned owner)
+{
+	static char name[32];
+
+	snprintf(name, sizeof(name), "service default/s%u", owner);
+	return name;
+}
+
+void owner_replace(struct ruleset *rs, const char *owner, const struct element *elements, size_t n,
+		   struct transaction *tx)
+{
+	struct block *b = n ? block_of(elements, n) : NULL;
+
+	assert_int_equal(ruleset_replace(rs, owner, b, tx, NULL), 0);
+}
+
+void assert_whole(const struct ruleset *rs, const struct copy *kernel)
+{
+	_cleanup_transaction_ struct transaction whole = { 0 };
+
+	assert_int_equal(ruleset_whole(rs, &whole), 0);
+	assert_int_equal(ruleset_count(rs), whole.n_changes);
+	assert_copy_equals(kernel, &whole);
+}
+
+/* All keys are the owner's own but those of shared sets, which all owners draw from a few. */
+void model_shuffle(struct model *m, unsigned owner)
+{
+	const unsigned density = (unsigned)rand() % 4; /* of 3 */
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 2 * SET_COUNT * KEYS_PER_OWNER; i++) {
+		const enum set_id set = i / 2 % SET_COUNT;
+		unsigned key = owner * KEYS_PER_OWNER + i / 2 / SET_COUNT;
+
+		if (set_layout(set)->shared)
+			key = (unsigned)rand() % N_SHARED_KEYS;
+		if ((unsigned)rand() % 3 < density)
+			m->elements[owner][n++] = element_make(set, families[i % 2], key,
+							       (unsigned)rand() % N_VALUES);
+	}
+	m->n[owner] = n;
+}
+
+static bool model_has(const struct model *m, unsigned before_owner, size_t before,
+		      const struct element *e)
+{
+	for (unsigned owner = 0; owner <= before_owner; owner++)
+		for (size_t i = 0; i < (owner == before_owner ? before : m->n[owner]); i++)
+			if (element_cmp(&m->elements[owner][i], e) == 0)
+				return true;
+	return false;
+}
+
+void assert_model(const struct model *m, const struct copy *kernel)
+{
+	_cleanup_transaction_ struct transaction wanted = { 0 };
+
+	for (unsigned owner = 0; owner < N_OWNERS; owner++)
+		for (size_t i = 0; i < m->n[owner]; i++) {
+			const struct element *e = &m->elements[owner][i];
+
+			if (!set_layout(e->set)->shared || !model_has(m, owner, i, e))
+				transaction_add(&wanted, e);
+		}
+	assert_int_equal(transaction_settle(&wanted), 0);
+	assert_copy_equals(kernel, &wanted);
+}
+
+/* The second chain that a verdict with affinity goes on to. */
+bool element_goes_to(const struct element *e, const struct dispatch *d)
+{
+	bool behind = (e->verdict == VERDICT_AFFINITY_LB && d->verdict == VERDICT_LB) ||
+		      (e->verdict == VERDICT_AFFINITY_LOCAL_LB && d->verdict == VERDICT_LOCAL_LB);
+
+	return set_layout(e->set)->verdict && e->family == d->family && e->number == d->number &&
+	       (e->verdict == d->verdict || behind);
+}
+
+static bool copy_uses(const struct copy *kernel, const struct dispatch *d)
+{
+	for (size_t i = 0; i < kernel->n; i++)
+		if (element_goes_to(&kernel->elements[i], d))
+			return true;
+	return false;
+}
+
+void assert_chains(const struct ruleset *rs, const struct copy *kernel)
+{
+	static const uint32_t numbers[] = { 1, 2, 3, 7, 60, 10800, 86400, DISPATCH_MAX_ENDPOINTS };
+
+	for (unsigned v = VERDICT_FIRST_DISPATCH; v < VERDICT_COUNT; v++)
+		for (size_t i = 0; i < 2 * ARRAY_SIZE(numbers); i++) {
+			const struct dispatch d = { families[i % 2], (uint8_t)v, numbers[i / 2] };
+
+			assert_int_equal(ruleset_uses_chain(rs, &d), copy_uses(kernel, &d));
+		}
+}

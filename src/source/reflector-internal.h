@@ -48,13 +48,14 @@ enum outcome {
 };
 
 /* Shortened by tests. */
-struct reflector_times {
+struct reflector_limits {
 	uint32_t watch_min_s, watch_max_s;
 	uint64_t watch_margin_ms;  /* behind the end that was asked for, before we end it */
 	uint64_t watch_short_ms;   /* a watch that lasts longer has begun well */
 	uint64_t initial_quiet_ms; /* of a watch list, before its end is given up */
 	uint64_t patience_ms;      /* with a server whose watches fail, before a list is tried */
 	uint64_t retry_after_max_ms;
+	size_t max_objects;
 };
 
 /* The request that runs, or the one that ended last. */
@@ -95,7 +96,7 @@ struct reflector {
 	struct source_events events;
 	void (*synced)(enum object_kind kind, void *userdata);
 	void *userdata; /* of @synced */
-	struct reflector_times times;
+	struct reflector_limits limits;
 
 	enum phase phase;
 	bool no_watch_list;          /* the server has refused one */
@@ -132,8 +133,7 @@ bool request_went_well(const struct reflector *r);
 
 /* The request is over, @r->request.outcome says how: decide what is next. */
 void reflector_ended(struct reflector *r);
-/* The list is whole, as of @version: tell it, and watch from there. -ENOMEM, or what the receiver
- * returned. */
+/* The list is whole, as of @version: tell it, and watch from there. Errors: as reflector_tell(). */
 int reflector_listed(struct reflector *r, const char *version);
 /* The watch goes well. */
 void reflector_settled(struct reflector *r);
@@ -145,14 +145,14 @@ void reflector_move(struct reflector *r, const char *version);
 enum outcome outcome_read(struct request *q, const char *text, size_t len);
 
 /* An object as it is now, that @frame holds: tell it, unless that was done. 0 also when it is bad, which
- * is reported; -ENOMEM, or what the receiver returned. */
+ * is reported; -ENOMEM, -E2BIG (too many objects), or what the receiver returned. */
 int reflector_tell(struct reflector *r, const struct frame *frame);
 /* The object of @frame is gone. */
 void reflector_tell_gone(struct reflector *r, const struct frame *frame);
 
 /* A list begins, or begins again. */
 void staging_begin(struct reflector *r);
-/* As reflector_tell(), when the list is whole. -E2BIG: too many. */
+/* As reflector_tell(), when the list is whole. */
 int staging_add(struct reflector *r, const struct frame *frame);
 /* It was in the list and is gone. */
 void staging_drop(struct reflector *r, const struct frame *frame);

@@ -18,6 +18,22 @@ static struct known *known_of(const struct reflector *r, const struct frame *fra
 	return known_find(&r->known, id.namespace, id.name);
 }
 
+/* As known_need(). -ENOMEM, -E2BIG. */
+static int object_known(struct reflector *r, const char *namespace, const char *name,
+			struct known **ret)
+{
+	struct known *k = known_find(&r->known, namespace, name);
+
+	if (!k && r->known.n >= r->limits.max_objects)
+		return -E2BIG;
+	k = k ? k : known_need(&r->known, namespace, name);
+	if (!k)
+		return -ENOMEM;
+	k->list = r->list;
+	*ret = k;
+	return 0;
+}
+
 /* Whether exactly this version of the object was told, so that it need not even be decoded. */
 static bool known_is_same(const struct known *k, const char *uid, const char *version)
 {
@@ -33,6 +49,7 @@ static int object_refuse(struct reflector *r, const struct frame *frame, const s
 	uint32_t version = (uint32_t)known_hash(frame->resource_version);
 	struct object_id id = frame_id(r, frame);
 	struct known *k;
+	int rc;
 
 	r->stats.refused++;
 	if (!*frame->name) {
@@ -40,10 +57,9 @@ static int object_refuse(struct reflector *r, const struct frame *frame, const s
 			return 0;
 		r->unnamed_list = r->list;
 	} else {
-		k = known_need(&r->known, id.namespace, id.name);
-		if (!k)
-			return -ENOMEM;
-		k->list = r->list;
+		rc = object_known(r, id.namespace, id.name, &k);
+		if (rc < 0)
+			return rc;
 		if (version && k->bad_version == version)
 			return 0;
 		k->bad_version = version;
@@ -103,13 +119,13 @@ static void object_remove(struct reflector *r, struct known *k)
 static int object_apply(struct reflector *r, struct object *o)
 {
 	_cleanup_(object_freep) struct object *owned = o;
-	struct known *k = known_need(&r->known, o->namespace, o->name);
 	uint64_t uid = known_hash(o->uid), version = known_hash(o->resource_version);
+	struct known *k;
 	int rc;
 
-	if (!k)
-		return -ENOMEM;
-	k->list = r->list;
+	rc = object_known(r, o->namespace, o->name, &k);
+	if (rc < 0)
+		return rc;
 	if (known_is_same(k, o->uid, o->resource_version))
 		return 0;
 	/* Deleted and made again, and we hear only of the last of it. */
@@ -164,7 +180,7 @@ int staging_add(struct reflector *r, const struct frame *frame)
 	struct object *o = NULL;
 	int rc;
 
-	if (++s->n_items > REFLECTOR_MAX_OBJECTS)
+	if (++s->n_items > r->limits.max_objects)
 		return -E2BIG;
 	rc = ARRAY_RESERVE(s->objects, s->n, s->capacity);
 	if (rc == 0)

@@ -4,16 +4,14 @@
 #include <string.h>
 
 #include "api/client.h"
+#include "api/status.h"
 #include "base/loop.h"
 #include "base/mix.h"
 #include "object/decode.h"
 #include "source/reflector-internal.h"
 #include "source/resource.h"
 
-enum {
-	NUMBER_BYTES = sizeof("18446744073709551615"),
-	REFUSAL_MAX_BYTES = 64 * 1024, /* of an answer that only says why not */
-};
+enum { NUMBER_BYTES = sizeof("18446744073709551615") };
 
 /* From here on nothing that the request says counts. Returns what ends the call. */
 static int request_judge(struct request *q, enum outcome outcome)
@@ -23,12 +21,14 @@ static int request_judge(struct request *q, enum outcome outcome)
 	return -ECANCELED;
 }
 
-static int request_fail(struct request *q, int rc)
+static int request_fail(struct reflector *r, int rc)
 {
+	struct request *q = &r->request;
+
 	if (rc == -ENOMEM)
 		error_set(&q->why, rc, "out of memory");
 	else if (rc == -E2BIG)
-		error_set(&q->why, rc, "more than %d objects", REFLECTOR_MAX_OBJECTS);
+		error_set(&q->why, rc, "more than %zu objects", r->limits.max_objects);
 	else
 		error_errno(&q->why, -rc, "the receiver failed");
 	return request_judge(q, OUTCOME_LOCAL);
@@ -40,7 +40,7 @@ bool request_went_well(const struct reflector *r)
 
 	return r->phase == PHASE_WATCH &&
 	       (q->settled || q->moves != r->moves ||
-		(q->head_us && monotonic_us() - q->head_us >= r->times.watch_short_ms * 1000));
+		(q->head_us && monotonic_us() - q->head_us >= r->limits.watch_short_ms * 1000));
 }
 
 /* The server ended the watch, or we did. */
@@ -134,7 +134,7 @@ static int on_event(const struct frame *frame, void *userdata)
 		rc = initial_event(r, frame);
 	else
 		rc = watch_event(r, frame);
-	return rc < 0 && !r->request.judged ? request_fail(&r->request, rc) : rc;
+	return rc < 0 && !r->request.judged ? request_fail(r, rc) : rc;
 }
 
 static int on_item(const struct frame *frame, void *userdata)
@@ -142,7 +142,7 @@ static int on_item(const struct frame *frame, void *userdata)
 	struct reflector *r = userdata;
 	int rc = staging_add(r, frame);
 
-	return rc < 0 ? request_fail(&r->request, rc) : 0;
+	return rc < 0 ? request_fail(r, rc) : 0;
 }
 
 static int on_head(const struct api_head *head, void *userdata)
@@ -161,9 +161,9 @@ static int on_head(const struct api_head *head, void *userdata)
 		return request_judge(q, OUTCOME_GARBAGE);
 	}
 	if (r->phase == PHASE_WATCH_LIST)
-		return loop_timer_arm(r->deadline, r->times.initial_quiet_ms);
+		return loop_timer_arm(r->deadline, r->limits.initial_quiet_ms);
 	if (r->phase == PHASE_WATCH)
-		return loop_timer_arm(r->deadline, r->times.watch_short_ms);
+		return loop_timer_arm(r->deadline, r->limits.watch_short_ms);
 	return 0;
 }
 
@@ -175,7 +175,7 @@ static int on_body(const char *data, size_t len, void *userdata)
 
 	r->stats.last_heard_us = monotonic_us();
 	if (q->status != 200) {
-		if (q->refusal.len < REFUSAL_MAX_BYTES)
+		if (q->refusal.len < STATUS_MAX_BYTES)
 			buf_append(&q->refusal, data, len);
 		return 0;
 	}
@@ -187,7 +187,6 @@ static int on_body(const char *data, size_t len, void *userdata)
 
 static void page_take(struct reflector *r, const struct list_head *head)
 {
-	struct request *q = &r->request;
 	struct staging *s = &r->staging;
 	bool first = !*s->version;
 	int rc;
@@ -205,7 +204,7 @@ static void page_take(struct reflector *r, const struct list_head *head)
 		rc = reflector_listed(r, s->version);
 	}
 	if (rc < 0)
-		request_fail(q, rc);
+		request_fail(r, rc);
 }
 
 static void page_end(struct reflector *r)
@@ -224,13 +223,13 @@ static void page_end(struct reflector *r)
 	}
 }
 
-/* The answer is there whole. Not 0: the request is judged. */
+/* The answer is there whole. It is not judged when it is a page of the list, as wanted. */
 static void answer_end(struct reflector *r)
 {
 	struct request *q = &r->request;
 
 	if (q->status != 200 && buf_error(&q->refusal) < 0)
-		request_fail(q, -ENOMEM);
+		request_fail(r, -ENOMEM);
 	else if (q->status != 200)
 		request_judge(q, outcome_read(q, buf_text(&q->refusal), q->refusal.len));
 	else if (r->phase != PHASE_LIST)
@@ -282,7 +281,7 @@ int request_deadline(void *userdata)
 {
 	struct reflector *r = userdata;
 	struct request *q = &r->request;
-	uint64_t limit_ms = r->phase == PHASE_WATCH ? q->watch_ms : r->times.initial_quiet_ms;
+	uint64_t limit_ms = r->phase == PHASE_WATCH ? q->watch_ms : r->limits.initial_quiet_ms;
 	uint64_t silent_ms = (monotonic_us() - r->stats.last_heard_us) / 1000;
 
 	if (r->phase == PHASE_WATCH && !q->settled)
@@ -324,11 +323,11 @@ static void list_query(struct buf *path, const struct reflector *r)
 
 static void watch_query(struct buf *path, struct reflector *r)
 {
-	const struct reflector_times *times = &r->times;
-	uint64_t s = times->watch_min_s +
-		     random_below(&r->random, times->watch_max_s - times->watch_min_s + 1);
+	const struct reflector_limits *limits = &r->limits;
+	uint64_t s = limits->watch_min_s +
+		     random_below(&r->random, limits->watch_max_s - limits->watch_min_s + 1);
 
-	r->request.watch_ms = s * 1000 + times->watch_margin_ms;
+	r->request.watch_ms = s * 1000 + limits->watch_margin_ms;
 	resource_query(path, "watch", "true");
 	resource_query(path, "allowWatchBookmarks", "true");
 	number_query(path, "timeoutSeconds", s);
@@ -367,7 +366,7 @@ static int request_call(struct reflector *r)
 		rc = frames_new(list ? FRAMES_LIST : FRAMES_WATCH, list ? on_item : on_event, r,
 				&q->frames);
 	if (rc < 0)
-		return request_fail(q, rc);
+		return request_fail(r, rc);
 	request.path = buf_text(&path);
 	request.uncompressed = !list;
 	request.idle_timeout_ms = list ? 0 : UINT64_MAX;

@@ -14,7 +14,7 @@ enum {
 	ROW_MAX = 3,
 };
 
-static const struct reflector_times usual_times = {
+static const struct reflector_limits usual_limits = {
 	.watch_min_s = REFLECTOR_WATCH_MIN_S,
 	.watch_max_s = REFLECTOR_WATCH_MAX_S,
 	.watch_margin_ms = 30 * 1000,
@@ -22,6 +22,7 @@ static const struct reflector_times usual_times = {
 	.initial_quiet_ms = 10 * 1000,
 	.patience_ms = 60 * 1000,
 	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
+	.max_objects = REFLECTOR_MAX_OBJECTS,
 };
 
 /* What is done about an outcome. Without all of these: the same request again when the back-off says so,
@@ -33,7 +34,7 @@ enum {
 	NO_WATCH_LIST = 1 << 3, /* never again */
 	QUIET = 1 << 4,         /* happens in the best of clusters: no trouble unless it goes on */
 	ROW = 1 << 5,           /* the ROW_MAX-th time: RELIST, or NO_WATCH_LIST if it was one */
-	PATIENCE = 1 << 6,      /* likewise, after times.patience_ms */
+	PATIENCE = 1 << 6,      /* likewise, after limits.patience_ms */
 };
 
 static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
@@ -84,7 +85,7 @@ static void row_count(struct reflector *r, uint64_t now_us)
 static bool row_is_over(const struct reflector *r, unsigned reaction, uint64_t now_us)
 {
 	return ((reaction & ROW) && r->row.n >= ROW_MAX) ||
-	       ((reaction & PATIENCE) && now_us - r->row.since_us >= r->times.patience_ms * 1000);
+	       ((reaction & PATIENCE) && now_us - r->row.since_us >= r->limits.patience_ms * 1000);
 }
 
 /* Each way to fail to connect is another trouble. */
@@ -144,8 +145,8 @@ static uint64_t retry_delay_ms(struct reflector *r, unsigned reaction, uint64_t 
 
 	if ((reaction & NOW) && r->row.n <= 1)
 		return 0;
-	if (wish_ms > r->times.retry_after_max_ms)
-		wish_ms = r->times.retry_after_max_ms;
+	if (wish_ms > r->limits.retry_after_max_ms)
+		wish_ms = r->limits.retry_after_max_ms;
 	return backoff_next(&r->backoff, now_us, wish_ms);
 }
 
@@ -222,7 +223,7 @@ int reflector_new(struct api_client *client, struct loop *loop,
 	r->synced = synced;
 	r->userdata = userdata;
 	r->client = client;
-	r->times = usual_times;
+	r->limits = usual_limits;
 	r->random = config->seed;
 	r->backoff = (struct backoff){
 		.first_ms = REFLECTOR_BACKOFF_FIRST_MS,

@@ -19,7 +19,7 @@
 enum { HOUR_MS = 60 * 60 * 1000, HANG_US = 30 * 1000 * 1000 };
 
 /* Nothing ends by itself but what a test makes end; what begins well does so at once. */
-static const struct reflector_times short_times = {
+static const struct reflector_limits short_limits = {
 	.watch_min_s = 300,
 	.watch_max_s = 300,
 	.watch_margin_ms = HOUR_MS,
@@ -27,6 +27,7 @@ static const struct reflector_times short_times = {
 	.initial_quiet_ms = HOUR_MS,
 	.patience_ms = HOUR_MS,
 	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
+	.max_objects = REFLECTOR_MAX_OBJECTS,
 };
 
 static int on_apply(struct object *o, void *userdata)
@@ -157,7 +158,7 @@ void reflected_start(struct reflected *f, bool watch_list)
 				       &f->reflector, NULL),
 			 0);
 	r = f->reflector;
-	r->times = short_times;
+	r->limits = short_limits;
 	r->backoff.first_ms = BACKOFF_FIRST_MS;
 	r->backoff.max_ms = BACKOFF_MAX_MS;
 	if (!watch_list) {

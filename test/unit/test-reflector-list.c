@@ -410,20 +410,29 @@ static void test_A10_object_that_is_too_big_is_named(void **state)
 
 static void test_limit_of_objects(void **state)
 {
+	static const char two[] = LIST("9", ITEM("a", "u1", "3") "," ITEM("b", "u2", "3"));
+	static const char bad[] = EVENT("ADDED", BAD_ITEM("c", "u3", "10"));
+	static const char good[] = EVENT("ADDED", ITEM("c", "u3", "10"));
 	struct reflected *f = *state;
-	struct http_exchange *x;
 
 	reflected_start(f, false);
-	x = next_request(f, FIRST_LIST);
-	http_begin(x, 200, NULL);
-	http_chunk(
-		x,
-		"{\"kind\":\"ServiceList\",\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[");
-	f->reflector->staging.n_items = REFLECTOR_MAX_OBJECTS - 2;
-	http_chunk(x, ITEM("a", "u1", "3") "," ITEM("b", "u2", "3") "," ITEM("c", "u3", "3") "]}");
-	http_end(x);
-	assert_reflected(f, "report services: can't list services: more than 1000000 objects\n");
-	next_request(f, FIRST_LIST);
+	assert_int_equal(f->reflector->limits.max_objects, REFLECTOR_MAX_OBJECTS);
+	f->reflector->limits.max_objects = 2;
+	f->reflector->limits.watch_short_ms = UINT32_MAX;
+	http_reply(next_request(f, FIRST_LIST), 200, NULL,
+		   LIST("9",
+			ITEM("a", "u1", "3") "," ITEM("b", "u2", "3") "," ITEM("c", "u3", "3")));
+	assert_reflected(f, "report services: can't list services: more than 2 objects\n");
+	http_reply(next_request(f, FIRST_LIST), 200, NULL, two);
+	http_chunk(next_stream(f, WATCH_QUERY("9")), good);
+	http_chunk(next_stream(f, WATCH_QUERY("9")), bad);
+	http_chunk(next_stream(f, WATCH_QUERY("9")),
+		   EVENT("DELETED", ITEM("a", "u1", "9")) EVENT("ADDED", ITEM("c", "u3", "10")));
+	assert_reflected(f, "apply default/a@3\n"
+			    "apply default/b@3\n"
+			    "synced Service\n"
+			    "remove default/a\n"
+			    "apply default/c@10\n");
 }
 
 static void test_receiver_that_fails_gets_the_rest_later(void **state)

@@ -158,7 +158,7 @@ static void test_A17_never_completed(void **state)
 	struct http_exchange *x;
 
 	reflected_start(f, true);
-	f->reflector->times.initial_quiet_ms = 20;
+	f->reflector->limits.initial_quiet_ms = 20;
 	x = next_stream(f, WATCH_LIST_QUERY);
 	http_chunk(x, EVENT("ADDED", ITEM("a", "u1", "3")));
 	assert_fell_back(f);

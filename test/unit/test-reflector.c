@@ -103,7 +103,7 @@ static void test_watch_that_ends_at_once_backs_off(void **state)
 	struct reflected *f = *state;
 	struct http_exchange *x = reflected_watch(f, TWO);
 
-	f->reflector->times.watch_short_ms = FOREVER_MS;
+	f->reflector->limits.watch_short_ms = FOREVER_MS;
 	for (uint64_t step = BACKOFF_FIRST_MS; step <= 4 * BACKOFF_FIRST_MS; step *= 2) {
 		http_reply(x, 200, NULL, "");
 		x = next_request(f, WATCH_QUERY("9"));
@@ -117,7 +117,7 @@ static void test_watch_that_ends_at_once_backs_off(void **state)
 	x = next_request(f, WATCH_QUERY("10"));
 	assert_backed_off(f, 8 * BACKOFF_FIRST_MS);
 	assert_int_equal(stats_of(f).lists, 1);
-	f->reflector->times.watch_short_ms = 0;
+	f->reflector->limits.watch_short_ms = 0;
 	http_begin(x, 200, NULL);
 	assert_reflected(f, "recovered services: followed again after N s\n");
 }
@@ -213,8 +213,8 @@ static void test_A6_endless_delay_is_cut_short(void **state)
 	struct reflected *f = *state;
 	struct http_exchange *x = reflected_watch(f, TWO);
 
-	assert_int_equal(f->reflector->times.retry_after_max_ms, REFLECTOR_RETRY_AFTER_MAX_MS);
-	f->reflector->times.retry_after_max_ms = 1;
+	assert_int_equal(f->reflector->limits.retry_after_max_ms, REFLECTOR_RETRY_AFTER_MAX_MS);
+	f->reflector->limits.retry_after_max_ms = 1;
 	http_reply(x, 429, "Retry-After: 86400\r\n", "");
 	next_request(f, WATCH_QUERY("9"));
 }
@@ -226,7 +226,7 @@ static void test_server_error_that_stays_leads_to_a_list(void **state)
 
 	http_reply(x, 500, NULL, "");
 	x = next_request(f, WATCH_QUERY("9"));
-	f->reflector->times.patience_ms = 0;
+	f->reflector->limits.patience_ms = 0;
 	http_reply(x, 500, NULL, "");
 	next_request(f, SERVICES "?resourceVersion=9");
 	assert_backed_off(f, 2 * BACKOFF_FIRST_MS);
@@ -260,7 +260,7 @@ static void test_A9_garbage_in_a_watch(void **state)
 	struct reflected *f = *state;
 	struct http_exchange *x = reflected_watch(f, TWO);
 
-	f->reflector->times.watch_short_ms = FOREVER_MS;
+	f->reflector->limits.watch_short_ms = FOREVER_MS;
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		http_reply(x, 200, answers[i].headers, answers[i].body);
 		/* Three times at one place: the place may be what is wrong. */
@@ -434,8 +434,8 @@ static void test_silent_watch_is_ended_by_us(void **state)
 	struct http_exchange *x;
 
 	reflected_start(f, false);
-	f->reflector->times.watch_min_s = f->reflector->times.watch_max_s = 0;
-	f->reflector->times.watch_margin_ms = 20;
+	f->reflector->limits.watch_min_s = f->reflector->limits.watch_max_s = 0;
+	f->reflector->limits.watch_margin_ms = 20;
 	http_reply(next_request(f, SERVICES "?resourceVersion=0"), 200, NULL, TWO);
 	for (int i = 0; i < 3; i++) {
 		x = http_next(f->server);
@@ -479,7 +479,7 @@ static void test_event_that_was_not_taken_is_heard_again(void **state)
 	struct reflected *f = *state;
 	struct http_exchange *x = watch_begin(f, TWO);
 
-	f->reflector->times.watch_short_ms = FOREVER_MS;
+	f->reflector->limits.watch_short_ms = FOREVER_MS;
 	f->apply_error = -ENOMEM;
 	http_chunk(x, BOOKMARK("10") EVENT("MODIFIED", ITEM("a", "u9", "11")));
 	x = next_stream(f, WATCH_QUERY("10"));
@@ -499,7 +499,7 @@ static void test_each_trouble_is_told_once(void **state)
 	struct reflected *f = *state;
 	struct http_exchange *x = reflected_watch(f, TWO);
 
-	f->reflector->times.watch_short_ms = FOREVER_MS;
+	f->reflector->limits.watch_short_ms = FOREVER_MS;
 	for (int i = 0; i < 3; i++) {
 		http_reply(x, 429, NULL, "");
 		http_reply(next_request(f, WATCH_QUERY("9")), 503, NULL, "");
@@ -511,7 +511,7 @@ static void test_each_trouble_is_told_once(void **state)
 		x = next_request(f, WATCH_QUERY("9"));
 		f->reflector->stats.failures = (unsigned)(3 * i + 3);
 	}
-	f->reflector->times.watch_short_ms = 0;
+	f->reflector->limits.watch_short_ms = 0;
 	http_begin(x, 200, NULL);
 	assert_reflected(f, "report services: can't watch services: the server answers 429\n"
 			    "report services: can't watch services: the server answers 503\n"

@@ -306,6 +306,19 @@ static void test_refusals_of_a_list(void **state)
 			    "report services: can't list services: the server answers 404\n");
 }
 
+static void test_refused_token_restarts_the_list(void **state)
+{
+	struct reflected *f = *state;
+
+	reflected_start(f, false);
+	http_reply(next_request(f, FIRST_LIST), 200, NULL, PAGE("9", "t", ITEM("a", "u1", "3")));
+	http_reply(next_request(f, SERVICES "?continue=t&limit=500"), 400, NULL, "");
+	http_reply(next_request(f, SERVICES "?limit=500"), 200, NULL, LIST("9", ""));
+	next_request(f, WATCH_QUERY("9"));
+	assert_reflected(f, "report services: can't list services: the server answers 400\n"
+			    "synced Service\n");
+}
+
 static void test_A9_answers_that_are_no_list(void **state)
 {
 	static const struct {
@@ -468,6 +481,7 @@ int main(void)
 		REFLECTED_TEST(test_A6_page_is_asked_for_again_after_the_delay),
 		REFLECTED_TEST(test_A8_forbidden_is_said_once_with_verb_and_resource),
 		REFLECTED_TEST(test_refusals_of_a_list),
+		REFLECTED_TEST(test_refused_token_restarts_the_list),
 		REFLECTED_TEST(test_A9_answers_that_are_no_list),
 		REFLECTED_TEST(test_version_that_is_too_long_for_us),
 		REFLECTED_TEST(test_bad_objects_of_a_list),

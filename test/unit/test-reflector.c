@@ -166,12 +166,13 @@ static void test_error_events_that_mean_a_list(void **state)
 {
 	static const struct {
 		const char *event, *list;
+		unsigned failures;
 	} errors[] = {
-		{ EVENT("ERROR", TOO_LARGE), SERVICES },
+		{ EVENT("ERROR", TOO_LARGE), SERVICES, 0 },
 		{ EVENT("ERROR", STATUS(400, "BadRequest", "no", "")),
-		  SERVICES "?resourceVersion=9" },
-		{ EVENT("ERROR", STATUS(404, "NotFound", "no", "")),
-		  SERVICES "?resourceVersion=9" },
+		  SERVICES "?resourceVersion=9", 1 },
+		{ EVENT("ERROR", STATUS(404, "NotFound", "no", "")), SERVICES "?resourceVersion=9",
+		  1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
@@ -182,6 +183,7 @@ static void test_error_events_that_mean_a_list(void **state)
 		http_chunk(watch_begin(f, TWO), errors[i].event);
 		next_request(f, errors[i].list);
 		assert_backed_off(f, BACKOFF_FIRST_MS);
+		assert_int_equal(stats_of(f).failures, errors[i].failures);
 		reflected_teardown(state);
 	}
 }
@@ -493,6 +495,25 @@ static void test_event_that_was_not_taken_is_heard_again(void **state)
 	assert_int_equal(stats_of(f).lists, 1);
 }
 
+/* What was removed for a successor that was not taken is told anew, even as it was before. */
+static void test_removed_object_that_comes_back(void **state)
+{
+	struct reflected *f = *state;
+	struct http_exchange *x = watch_begin(f, TWO);
+
+	f->reflector->limits.watch_short_ms = FOREVER_MS;
+	f->apply_error = -ENOMEM;
+	http_chunk(x, EVENT("MODIFIED", ITEM("a", "u9", "11")));
+	http_reply(next_request(f, WATCH_QUERY("9")), 410, NULL, GONE);
+	x = next_request(f, SERVICES "?resourceVersion=9");
+	f->apply_error = 0;
+	http_reply(x, 200, NULL, TWO);
+	assert_reflected(f, "remove default/a\n"
+			    "report services: can't watch services: out of memory\n"
+			    "apply default/a@3\n");
+	assert_int_equal(stats_of(f).objects, 2);
+}
+
 /* Trouble that comes and goes while there is another is not told each time. */
 static void test_each_trouble_is_told_once(void **state)
 {
@@ -599,6 +620,7 @@ int main(void)
 		REFLECTED_TEST(test_silent_watch_is_ended_by_us),
 		cmocka_unit_test(test_watches_are_asked_for_at_random),
 		REFLECTED_TEST(test_event_that_was_not_taken_is_heard_again),
+		REFLECTED_TEST(test_removed_object_that_comes_back),
 		REFLECTED_TEST(test_each_trouble_is_told_once),
 		REFLECTED_TEST(test_renewed_credentials_resume_at_once),
 		cmocka_unit_test(test_short_memory),

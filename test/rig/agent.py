@@ -106,11 +106,15 @@ class Agent:
         """The lines of the log in which @pattern is found."""
         return [line for line in self.log().splitlines() if re.search(pattern, line)]
 
-    def wait_logged(self, pattern: str, count: int = 1) -> None:
+    def wait_logged(self, pattern: str, count: int = 1, *, hang_s: float = HANG_S) -> None:
         """Wait for @count lines with @pattern."""
-        self.wait_until(f"{pattern!r} in the log", lambda: len(self.logged(pattern)) >= count)
+        self.wait_until(
+            f"{pattern!r} in the log", lambda: len(self.logged(pattern)) >= count, hang_s=hang_s
+        )
 
-    def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+    def wait_until(
+        self, what: str, condition: Callable[[], bool], *, hang_s: float = HANG_S
+    ) -> None:
         """As wait_until(), and give up when the agent has died. The log is in the message."""
 
         def holds() -> bool:
@@ -120,7 +124,7 @@ class Agent:
             return done
 
         try:
-            wait_until(what, holds)
+            wait_until(what, holds, hang_s=hang_s)
         except TimeoutError as error:
             raise TimeoutError(f"{error}; the log ends:\n{self.log()[-4000:]}") from None
 

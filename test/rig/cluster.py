@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -277,15 +277,15 @@ class Cluster:
         marker = objects.service("marker", MARKER_IPS.values(), [objects.port(self._marks)])
         self.apply("zz-marker", marker)
         self._wait_listed(
-            agent, "no-endpoints", {f: f"{MARKER_IPS[f]} . tcp . {self._marks} " for f in (4, 6)}
+            agent, "no-endpoints", {f: (f"{MARKER_IPS[f]} . tcp . {self._marks} ",) for f in (4, 6)}
         )
 
-    def _wait_listed(self, agent: Agent, name: str, wanted: dict[int, str]) -> None:
-        """Wait until the maps @name of both families hold the elements @wanted."""
+    def _wait_listed(self, agent: Agent, name: str, wanted: Mapping[int, tuple[str, ...]]) -> None:
+        """Wait until the maps @name of both families hold the texts @wanted."""
 
         def listed(family: int) -> bool:
             table = "ip" if family == 4 else "ip6"
             listing = self.node1.run("nft", "list", "map", table, "kube-nft", name, check=False)
-            return wanted[family] in listing
+            return all(text in listing for text in wanted[family])
 
         agent.wait_until("the last change to be committed", lambda: listed(4) and listed(6))

@@ -30,6 +30,8 @@ API_IPS = {4: "192.168.50.5", 6: "fd50::5"}
 SERVER_NAMES = ("DNS:kubernetes", *(f"IP:{ip}" for ip in API_IPS.values()))
 URLS = {4: f"https://{API_IPS[4]}:{PORT}", 6: f"https://[{API_IPS[6]}]:{PORT}"}
 ALL_LOGGED = "-v=9"
+# The resources that an agent for Services follows.
+KINDS = ("services", "endpointslices", "nodes")
 
 
 class ApiCluster(Cluster):
@@ -154,7 +156,7 @@ class ApiCluster(Cluster):
         ]
         self.apply("zz-marker", marker, *slices)
         wanted = {
-            f: f"{MARKER_IPS[f]} . tcp . {self._marks} . 0 : {MARKER_ENDPOINTS[f]} . {target}"
+            f: (f"{MARKER_IPS[f]} . tcp . {self._marks} ", f": {MARKER_ENDPOINTS[f]} . {target}")
             for f in (4, 6)
         }
         self._wait_listed(agent, "endpoints", wanted)

@@ -28,6 +28,13 @@ class Link:
     abort: Callable[[], None]
     serve: Handler
 
+    async def write(self, data: bytes) -> None:
+        """Send bytes; ConnectionResetError when the client has gone."""
+        if self.writer.transport.is_closing():
+            raise ConnectionResetError
+        self.writer.write(data)
+        await self.writer.drain()
+
 
 @dataclass
 class Http2(Link):
@@ -54,8 +61,7 @@ class Http2(Link):
                 task.cancel()
 
     async def flush(self) -> None:
-        self.writer.write(self.state.data_to_send())
-        await self.writer.drain()
+        await self.write(self.state.data_to_send())
 
     async def go_away(self) -> None:
         """Say that no new request is taken, as a server does that is about to end."""
@@ -174,20 +180,16 @@ class Stream1:
         self.link = link
         self.abort = link.abort
 
-    async def write(self, data: bytes) -> None:
-        self.link.writer.write(data)
-        await self.link.writer.drain()
-
     async def send_head(self, status: int, headers: Headers) -> None:
         lines = [f"{k}: {v}\r\n" for k, v in {**headers, "transfer-encoding": "chunked"}.items()]
-        await self.write(f"HTTP/1.1 {status} Scripted\r\n{''.join(lines)}\r\n".encode())
+        await self.link.write(f"HTTP/1.1 {status} Scripted\r\n{''.join(lines)}\r\n".encode())
 
     async def send_data(self, data: bytes) -> None:
         if data:
-            await self.write(b"%x\r\n%s\r\n" % (len(data), data))
+            await self.link.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     async def end(self) -> None:
-        await self.write(b"0\r\n\r\n")
+        await self.link.write(b"0\r\n\r\n")
 
     async def reset(self) -> None:
         self.abort()

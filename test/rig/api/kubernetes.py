@@ -38,10 +38,9 @@ class Behaviour:
     """What tests may change at any time."""
 
     watch_list: WatchList = WatchList.SERVED
-    # At most so many items in a list; 0: as the request's limit says.
+    # At most so many items in any list; 0: as the request's limit says, which does not count for
+    # what comes from the cache (resourceVersion=0).
     page_items: int = 0
-    # Whether a list from the cache (resourceVersion=0) is cut into pages too.
-    pages_cached: bool = False
     gzip_bytes: int = 1024
     # Each watch is closed after so many seconds; 0: when the client says.
     watch_s: float = 0
@@ -136,10 +135,9 @@ class Kubernetes:
         await self._answer_list(x, resource, metadata, items[:limit] if limit else items)
 
     def _limit(self, x: Exchange) -> int:
-        if x.request.version == "0" and not self.behaviour.pages_cached:
-            return 0
-        limit = int(x.request.query.get("limit", "0"))
-        return min(limit, self.behaviour.page_items or limit)
+        if self.behaviour.page_items:
+            return self.behaviour.page_items
+        return 0 if x.request.version == "0" else int(x.request.query.get("limit", "0"))
 
     def _keep(self, version: int, rest: list[Object]) -> str:
         token = base64.b64encode(f"page {next(self.serial)}".encode()).decode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 
 from .exchange import Cut, Exchange, Handler
+from .http import Stream1
 
 # Given the exchange and the handler that would answer it without the script.
 Script = Callable[[Exchange, Handler], Awaitable[None]]
@@ -71,10 +73,26 @@ def edited(edit: Callable[[bytes], bytes]) -> Script:
     return script
 
 
+def events(*told: tuple[str, object]) -> Script:
+    """A watch with just these events, each a type and an object, which then ends."""
+    lines = [json.dumps({"type": kind, "object": o}) + "\n" for kind, o in told]
+    return body("".join(lines))
+
+
 async def silent(x: Exchange, serve: Handler) -> None:
     """No answer at all."""
     del serve
     await x.forever()
+
+
+async def slow_head(x: Exchange, serve: Handler) -> None:
+    """A head of an endless number of headers, over HTTP/1.1."""
+    del serve
+    assert isinstance(x.stream, Stream1)
+    await x.stream.link.write(b"HTTP/1.1 200 Slow\r\n")
+    while True:
+        await asyncio.sleep(1)
+        await x.stream.link.write(b"x: y\r\n")
 
 
 async def reset(x: Exchange, serve: Handler) -> None:

@@ -41,6 +41,7 @@ class Handshake(enum.Enum):
 
     NORMAL = "it succeeds"
     SILENT = "nothing is answered"
+    CLOSED = "the connection is closed at once"
     HALF = "it stops in the middle of the server's answer"
 
 
@@ -51,6 +52,7 @@ class Connection:
     number: int
     time: float
     client: str
+    port: int  # the client's
     server: str
     sni: str | None = None
     alpn: str | None = None
@@ -67,6 +69,7 @@ class Rule:
     verbs: tuple[str, ...]
     resource: str
     times: int | None
+    where: Callable[[Request], bool]
     hits: int = 0
 
     def takes(self, request: Request) -> bool:
@@ -74,6 +77,7 @@ class Rule:
             (not self.verbs or request.verb in self.verbs)
             and self.resource in ("", request.plural)
             and (self.times is None or self.hits < self.times)
+            and self.where(request)
         )
 
 
@@ -148,10 +152,17 @@ class ApiServer:
 
     # For tests: what it does ------------------------------------------------------------------
 
-    def on(self, *verbs: str, script: Script, resource: str = "", times: int | None = None) -> Rule:
+    def on(
+        self,
+        *verbs: str,
+        script: Script,
+        resource: str = "",
+        times: int | None = None,
+        where: Callable[[Request], bool] = lambda _: True,
+    ) -> Rule:
         """Have @script answer requests: with these verbs (list, watch, watchlist, get, create, ...;
         none: all), for one resource, so many of them. The rule made last goes first."""
-        rule = Rule(script, verbs, resource, times)
+        rule = Rule(script, verbs, resource, times, where)
         self.rules.insert(0, rule)
         return rule
 
@@ -193,6 +204,10 @@ class ApiServer:
         )
         return self.asked(*verbs, resource=resource, since=since)
 
+    def wait_connected(self, count: int = 1) -> None:
+        """Wait until so many connections have been accepted since the server began."""
+        wait_until(f"{count} connections", lambda: len(self.connections) >= count)
+
     def listen(self) -> None:
         """Take connections."""
         listening = self.space.socket(socket.AF_INET6, socket.SOCK_STREAM)
@@ -220,6 +235,15 @@ class ApiServer:
         """Have the streams of all watches end as if their time was over."""
         self.do(self.kubernetes.close_watches)
 
+    def compact(self) -> None:
+        """Forget the history, so that watches from before must begin with a list again."""
+        self.do(self.store.compact)
+
+    def relist(self) -> None:
+        """Have every client of now list again."""
+        self.compact()
+        self.close_watches()
+
     def bookmark(self) -> None:
         """Have every watch get a bookmark now."""
         self.do(self.kubernetes.bookmark)
@@ -244,9 +268,10 @@ class ApiServer:
             self._abort(number)
 
     async def _end(self) -> None:
-        for task in self._tasks:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _accept(self, listening: socket.socket) -> None:
         with listening:
@@ -254,9 +279,12 @@ class ApiServer:
                 sock, peer = await self._loop.sock_accept(listening)
                 server = sock.getsockname()[0].removeprefix("::ffff:")
                 client = peer[0].removeprefix("::ffff:")
-                made = Connection(len(self.connections) + 1, time.monotonic(), client, server)
+                made = Connection(
+                    len(self.connections) + 1, time.monotonic(), client, peer[1], server
+                )
                 self.connections.append(made)
                 self._sockets[made.number] = sock
+                # The loop itself holds tasks only weakly.
                 task = self._loop.create_task(self._connection(sock, made))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
@@ -265,7 +293,7 @@ class ApiServer:
         try:
             if self.handshake is Handshake.NORMAL:
                 await self._serve_connection(sock, made)
-            else:
+            elif self.handshake is not Handshake.CLOSED:
                 await self._stall(sock, made)
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError) as error:
             # The client's doing, or a script's.

@@ -130,6 +130,12 @@ class Store:
         for events in self.history.values():
             events.clear()
 
+    def rewind(self, versions: int) -> None:
+        """Be restored from a backup: with the objects of now, but so many versions ago."""
+        self.compact()
+        self.version -= versions
+        self.compacted = self.version
+
     def wake(self) -> None:
         """Have those who follow the history look."""
         for listener in self.listeners:

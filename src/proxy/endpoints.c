@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/addrs.h"
 #include "base/array.h"
 #include "proxy/address-safety.h"
 #include "proxy/claims.h"
@@ -240,6 +241,33 @@ int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8
 	if (r < 0)
 		return r;
 	return list_fill(e, &e->lists.local, ENDPOINT_LOCAL, ENDPOINT_LOCAL, problems);
+}
+
+static bool slice_has_port(const struct endpoint_slice *slice)
+{
+	for (size_t i = 0; i < slice->n_ports; i++)
+		if (slice->ports[i].port != 0)
+			return true;
+	return false;
+}
+
+int endpoints_count_local(const struct endpoints *e, uint32_t ret[static FAMILY_COUNT])
+{
+	const unsigned wanted = ENDPOINT_LOCAL | ENDPOINT_READY;
+	_cleanup_free_ struct addr *addrs = calloc(e->n_local + 1, sizeof(*addrs));
+	size_t n = 0;
+
+	if (!addrs)
+		return -ENOMEM;
+	for (size_t i = 0; i < e->n_candidates; i++)
+		if ((e->candidates[i].flags & wanted) == wanted &&
+		    slice_has_port(e->slices[e->candidates[i].slice]))
+			addrs[n++] = e->candidates[i].addr;
+	n = addrs_unique(addrs, n);
+	memset(ret, 0, FAMILY_COUNT * sizeof(*ret));
+	for (size_t i = 0; i < n; i++)
+		ret[family_index(addrs[i].family)]++;
+	return 0;
 }
 
 void endpoints_free(struct endpoints *e)

@@ -66,6 +66,8 @@ int endpoints_read(struct endpoints *e, const struct endpoint_slice *const *slic
 /* Make @e->lists those of service port @port in @family. -ENOMEM. */
 int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8_t family,
 		     struct problems *problems);
+/* Into @ret: how many addresses of each family are ready on this node, in slices that have a port. -ENOMEM. */
+int endpoints_count_local(const struct endpoints *e, uint32_t ret[static FAMILY_COUNT]);
 void endpoints_free(struct endpoints *e);
 
 #endif

@@ -187,6 +187,23 @@ int frontends_read(struct frontends *f, const struct service *s, const struct fr
 	return r;
 }
 
+bool frontend_of_health_check(const struct service *s, uint8_t family,
+			      const struct proxy_config *config, struct frontend *ret)
+{
+	if (s->type != SERVICE_LOAD_BALANCER || s->external_policy != POLICY_LOCAL ||
+	    s->health_check_node_port == 0)
+		return false;
+	if (!family_enabled(config, family) || !service_cluster_ip(s, family))
+		return false;
+	*ret = (struct frontend){
+		.addr = { .family = family },
+		.protocol = PROTOCOL_TCP,
+		.kind = FRONTEND_NODE_PORT,
+		.port = s->health_check_node_port,
+	};
+	return true;
+}
+
 void frontends_free(struct frontends *f)
 {
 	free(f->items);

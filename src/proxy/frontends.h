@@ -59,6 +59,10 @@ struct service_policy service_policy_of(const struct service *s);
 int frontends_read(struct frontends *f, const struct service *s, const struct frontend_site *site,
 		   struct problems *problems);
 int frontends_add(struct frontends *f, const struct frontend *frontend);
+/* Where a load balancer asks for @s: a port of the node, on all of its addresses of @family. False when
+ * nobody is to ask. */
+bool frontend_of_health_check(const struct service *s, uint8_t family,
+			      const struct proxy_config *config, struct frontend *ret);
 void frontends_free(struct frontends *f);
 
 #endif

@@ -9,6 +9,7 @@
 #include "proxy/claims.h"
 #include "proxy/endpoints.h"
 #include "proxy/frontends.h"
+#include "proxy/health-checks.h"
 #include "proxy/nodes.h"
 #include "proxy/problems.h"
 #include "proxy/proxy.h"
@@ -27,6 +28,7 @@ struct proxy {
 	struct claims claims;
 	struct addr *moved_ips; /* cluster IPs that appeared or went since they were looked at */
 	size_t n_moved_ips, cap_moved_ips;
+	struct health_checks health_checks;
 	struct proxy_stats stats; /* but for @contested */
 	/* Scratch memory of the Service that is being looked at. */
 	struct problems problems;

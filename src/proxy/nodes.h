@@ -20,6 +20,11 @@ static inline size_t family_index(uint8_t family)
 	return family == AF_INET ? FAMILY_IPV4 : FAMILY_IPV6;
 }
 
+static inline uint8_t family_at(size_t index)
+{
+	return index == FAMILY_IPV4 ? AF_INET : AF_INET6;
+}
+
 struct addr_ranges {
 	struct addr_range *items; /* sorted, disjoint, not adjacent */
 	size_t n;

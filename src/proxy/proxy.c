@@ -42,6 +42,7 @@ struct proxy *proxy_free(struct proxy *p)
 	states_free(&p->states);
 	claims_free(&p->claims);
 	free(p->moved_ips);
+	health_checks_free(&p->health_checks);
 	frontends_free(&p->frontends);
 	endpoints_free(&p->endpoints);
 	free(p);
@@ -78,16 +79,12 @@ int proxy_set_local_addrs(struct proxy *p, struct store *s, const struct addr *a
 static int pod_cidrs_render(const struct nodes *n, struct ruleset *rs, struct transaction *tx,
 			    struct error *err)
 {
-	static const uint8_t families[FAMILY_COUNT] = {
-		[FAMILY_IPV4] = AF_INET,
-		[FAMILY_IPV6] = AF_INET6,
-	};
 	_cleanup_(block_freep) struct block *block = NULL;
 	int r;
 
 	r = block_new(n->pods[FAMILY_IPV4].n + n->pods[FAMILY_IPV6].n, &block);
 	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++)
-		r = elements_add_pod_cidrs(block, families[i], n->pods[i].items, n->pods[i].n);
+		r = elements_add_pod_cidrs(block, family_at(i), n->pods[i].items, n->pods[i].n);
 	if (r < 0)
 		return r;
 	return ruleset_replace(rs, "pod-cidrs", TAKE_PTR(block), tx, err);
@@ -269,6 +266,12 @@ int proxy_sync(struct proxy *p, struct store *s, struct ruleset *rs, struct tran
 	if (ret_computed)
 		*ret_computed = computed;
 	return 0;
+}
+
+const struct health_check_port *proxy_health_check_ports(const struct proxy *p, size_t *ret_n)
+{
+	*ret_n = p->health_checks.n;
+	return p->health_checks.items;
 }
 
 struct proxy_stats proxy_stats(const struct proxy *p)

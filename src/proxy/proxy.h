@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/addr.h"
 #include "base/cleanup.h"
@@ -42,7 +43,7 @@ struct proxy_config {
 struct problem {
 	const struct object *object; /* whose: the Service */
 	/* For programs: ExternalAddressRefused, AddressConflict, EndpointSkipped, TooManyEndpoints,
-	 * ServiceTooLarge, ServiceNotRendered. */
+	 * ServiceTooLarge, ServiceNotRendered, HealthCheckPortUnavailable. */
 	const char *reason;
 	const char *text; /* for people: one line without a newline */
 };
@@ -65,6 +66,21 @@ int proxy_set_local_addrs(struct proxy *p, struct store *s, const struct addr *a
  * marked in @s; @tx is then incomplete and must not be committed. */
 int proxy_sync(struct proxy *p, struct store *s, struct ruleset *rs, struct transaction *tx,
 	       size_t *ret_computed, struct error *err);
+
+/* Where a load balancer asks whether this node has endpoints of a Service (healthCheckNodePort), in one
+ * family. Two Services never have the same. */
+struct health_check_port {
+	const char *namespace; /* both borrowed from the proxy */
+	const char *name;
+	uint8_t family; /* AF_INET, AF_INET6 */
+	uint16_t port;  /* host order */
+	uint32_t
+		local_endpoints; /* ready ones on this node; those that only terminate do not count */
+};
+
+/* All that this node should have, as of the last proxy_sync(), sorted by namespace, name and family.
+ * Valid until the next. */
+const struct health_check_port *proxy_health_check_ports(const struct proxy *p, size_t *ret_n);
 
 struct proxy_stats {
 	size_t services; /* Services with at least one frontend here */

@@ -71,6 +71,23 @@ static bool service_fits(const struct frontends *f, const struct service_state *
 	return n <= SERVICE_MAX_ELEMENTS;
 }
 
+/* What is claimed besides the frontends. */
+static int frontends_add_others(struct frontends *f, const struct service *service,
+				const struct proxy_config *config)
+{
+	struct frontend one;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < service->n_cluster_ips; i++) {
+		one = frontend_whole_addr(&service->cluster_ips[i]);
+		r = frontends_add(f, &one);
+	}
+	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++)
+		if (frontend_of_health_check(service, family_at(i), config, &one))
+			r = frontends_add(f, &one);
+	return r;
+}
+
 static int frontends_claim(struct proxy *p, struct service_state *st, const struct service *service,
 			   const struct store *s)
 {
@@ -79,17 +96,12 @@ static int frontends_claim(struct proxy *p, struct service_state *st, const stru
 	int r;
 
 	r = frontends_read(f, service, &site, NULL);
+	if (r == 0 && !service_fits(f, st, s))
+		r = -E2BIG;
+	if (r == 0)
+		r = frontends_add_others(f, service, &p->config);
 	if (r < 0)
 		return r;
-	if (!service_fits(f, st, s))
-		return -E2BIG;
-	for (size_t i = 0; i < service->n_cluster_ips; i++) {
-		struct frontend whole = frontend_whole_addr(&service->cluster_ips[i]);
-
-		r = frontends_add(f, &whole);
-		if (r < 0)
-			return r;
-	}
 	st->created = service->object.created;
 	return claims_update(&p->claims, st, f->items, f->n);
 }
@@ -215,6 +227,42 @@ static int service_read(struct proxy *p, const struct service_state *st,
 	return endpoints_read(&p->endpoints, slices, n_slices, &here, &p->claims, &p->problems);
 }
 
+/* Whether the Service has this health check port; only one Service can. */
+static bool health_check_is_held(struct proxy *p, const struct service_state *st,
+				 const struct frontend *f)
+{
+	const struct service_state *holder = claims_find(&p->claims, f)->holder;
+
+	if (holder == st)
+		return true;
+	problems_add(&p->problems, "HealthCheckPortUnavailable",
+		     "health check port %u belongs to Service %s/%s", f->port, holder->namespace,
+		     holder->name);
+	return false;
+}
+
+static int service_build_health_checks(struct proxy *p, const struct service_state *st,
+				       const struct service *service,
+				       struct service_health_checks *ret)
+{
+	uint32_t n_local[FAMILY_COUNT];
+	struct frontend f;
+	int r = endpoints_count_local(&p->endpoints, n_local);
+
+	ret->n = 0;
+	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++)
+		if (frontend_of_health_check(service, family_at(i), &p->config, &f) &&
+		    health_check_is_held(p, st, &f))
+			ret->items[ret->n++] = (struct health_check_port){
+				.namespace = st->namespace,
+				.name = st->name,
+				.family = family_at(i),
+				.port = f.port,
+				.local_endpoints = n_local[i],
+			};
+	return r;
+}
+
 static int service_build(struct proxy *p, const struct service_state *st,
 			 const struct service *service, const struct store *s,
 			 struct service_counts *ret_counts, struct block **ret)
@@ -287,24 +335,29 @@ static int service_replace(struct proxy *p, struct service_state *st, const stru
 			   struct ruleset *rs, struct transaction *tx)
 {
 	const struct service *service = service_get(st, s);
+	struct service_health_checks health_checks = { .n = 0 };
+	_cleanup_(block_freep) struct block *block = NULL;
 	struct service_counts counts = { 0 };
-	struct block *block = NULL;
 	char owner[OWNER_MAX_BYTES];
 	struct error error = { 0 };
-	int r;
+	int r = health_checks_reserve(&p->health_checks);
 
-	if (service && !st->too_big) {
+	if (r == 0 && service && !st->too_big) {
 		r = service_build(p, st, service, s, &counts, &block);
-		if (r < 0)
-			return r;
+		if (r == 0)
+			r = service_build_health_checks(p, st, service, &health_checks);
 	}
-	r = ruleset_replace(rs, service_owner(st, owner), block, tx, &error);
+	if (r < 0)
+		return r;
+	r = ruleset_replace(rs, service_owner(st, owner), TAKE_PTR(block), tx, &error);
 	if (r == -ENOMEM)
 		return r;
-	if (r < 0)
+	if (r < 0) {
 		problems_add(&p->problems, "ServiceNotRendered", "not rendered: %s", error.message);
-	else
-		service_count(p, st, &counts);
+		return 0;
+	}
+	service_count(p, st, &counts);
+	health_checks_replace(&p->health_checks, st->namespace, st->name, &health_checks);
 	return 0;
 }
 

@@ -5,11 +5,13 @@
 #include <sys/epoll.h>
 
 #include "agent/cluster.h"
+#include "agent/health-check-ports.h"
 #include "agent/lock.h"
 #include "agent/node.h"
 #include "agent/options.h"
 #include "agent/sync.h"
 #include "base/error.h"
+#include "base/http-daemon.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "kernel/events.h"
@@ -28,6 +30,8 @@ struct agent {
 	struct events *events;
 	struct links *links;
 	struct sync sync;
+	struct http_daemon *http;
+	struct health_check_ports *health_check_ports;
 	struct cluster *cluster; /* NULL: the objects come from manifests */
 	bool started;      /* the first sync is done, so that changes are to be followed by one */
 	struct error *err; /* why the loop ended */
@@ -47,6 +51,26 @@ static void on_problem(const struct problem *p, void *userdata)
 
 	if (a->cluster)
 		cluster_tell(a->cluster, p);
+}
+
+static void on_health_check_failed(const char *namespace, const char *name, const char *text,
+				   void *userdata)
+{
+	struct agent *a = userdata;
+
+	node_report(&a->node, namespace, name, "HealthCheckPortUnavailable", text);
+}
+
+static int on_committed(void *userdata, struct error *err)
+{
+	struct agent *a = userdata;
+	const struct health_check_port *ports;
+	size_t n;
+	int r;
+
+	ports = proxy_health_check_ports(a->node.proxy, &n);
+	r = health_check_ports_set(a->health_check_ports, ports, n);
+	return r < 0 ? error_set(err, r, "health check ports: out of memory") : 0;
 }
 
 static int on_stop(int signal, void *userdata)
@@ -206,6 +230,21 @@ static int agent_open_source(struct agent *a, struct error *err)
 	return r < 0 ? r : agent_begin(a, err);
 }
 
+static int agent_open_sync(struct agent *a, struct error *err)
+{
+	int r = sync_open(&a->sync, a->loop, &a->node, a->tables, a->options->ipvs_sync_period_ms,
+			  err);
+
+	a->sync.committed = on_committed;
+	a->sync.userdata = a;
+	if (r == 0)
+		r = http_daemon_new(a->loop, HTTP_DAEMON_DEADLINE_MS, &a->http, err);
+	if (r == 0)
+		r = health_check_ports_new(a->loop, a->http, on_health_check_failed, a,
+					   &a->health_check_ports, err);
+	return r;
+}
+
 static int agent_start(struct agent *a, struct error *err)
 {
 	const struct options *o = a->options;
@@ -220,7 +259,7 @@ static int agent_start(struct agent *a, struct error *err)
 	if (r == 0)
 		r = agent_open_kernel(a, err);
 	if (r == 0)
-		r = sync_open(&a->sync, a->loop, &a->node, a->tables, o->ipvs_sync_period_ms, err);
+		r = agent_open_sync(a, err);
 	if (r == 0)
 		r = agent_open_source(a, err);
 	return r;
@@ -228,6 +267,8 @@ static int agent_start(struct agent *a, struct error *err)
 
 static void agent_stop(struct agent *a)
 {
+	health_check_ports_free(a->health_check_ports);
+	http_daemon_free(a->http);
 	cluster_free(a->cluster);
 	node_close(&a->node);
 	sync_close(&a->sync);

@@ -82,6 +82,16 @@ void node_tell_repaired(const struct node_state *n, const char *why)
 		  text.message);
 }
 
+void node_report(struct node_state *n, const char *namespace, const char *name, const char *reason,
+		 const char *text)
+{
+	const struct object *o = store_get(n->store, KIND_SERVICE, namespace, name);
+	const struct problem problem = { .object = o, .reason = reason, .text = text };
+
+	if (o)
+		proxy_report(&problem, n);
+}
+
 static int node_open_proxy(struct node_state *n, const struct options *o)
 {
 	const struct proxy_config config = {

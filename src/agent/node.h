@@ -27,6 +27,9 @@ struct node_state {
 int node_open(struct node_state *n, const struct options *o, struct error *err);
 /* What a source is to tell its objects to. Valid as long as @n. */
 struct source_events node_events(struct node_state *n);
+/* Tell of a problem of the Service @namespace/@name, as the models do. @reason: see struct problem. */
+void node_report(struct node_state *n, const char *namespace, const char *name, const char *reason,
+		 const char *text);
 /* Read the manifests directory. */
 int node_load(struct node_state *n, const struct options *o, struct error *err);
 void node_close(struct node_state *n);

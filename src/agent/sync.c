@@ -171,7 +171,9 @@ int sync_now(struct sync *s, struct error *err)
 	if (r == 0 && s->first)
 		r = loop_timer_arm(s->period, s->period_ms);
 	s->first = false;
-	return r < 0 ? error_set(err, r, "arm a timer") : 0;
+	if (r < 0)
+		return error_set(err, r, "arm a timer");
+	return s->committed ? s->committed(s->userdata, err) : 0;
 }
 
 static int on_sync(void *userdata)

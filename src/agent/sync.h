@@ -27,6 +27,10 @@ struct sync {
 	bool first;   /* nothing was committed yet */
 	bool sweep_armed;
 	struct transaction tx;
+	/* The kernel has what the proxy computed. An error makes the sync fail, to be tried again. May be
+	 * NULL; set behind sync_open(). */
+	int (*committed)(void *userdata, struct error *err);
+	void *userdata;
 };
 
 /* Wire the timers. @s must stay where it is. */

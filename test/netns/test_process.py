@@ -144,7 +144,11 @@ def start_as_nobody(cluster: Cluster, *capabilities: str) -> Agent:
 def test_net_admin_only_serves_everything(own_cluster: Cluster) -> None:
     agent = start_as_nobody(own_cluster, "net_admin")
     web = everywhere(own_cluster, "web", "web-1", "web-3", affinity_s=600)
+    everywhere(
+        own_cluster, "asked", "web-1", externalTrafficPolicy="Local", healthCheckNodePort=31000
+    )
     own_cluster.settle(agent)
+    own_cluster.node1.run("curl", "--fail", "--retry", "9", "--retry-all-errors", "[::1]:31000")
     assert agent.process is not None
     status = Path(f"/proc/{agent.process.pid}/status").read_text(encoding="ascii")
     assert "\nUid:\t65534\t65534\t" in status

@@ -19,6 +19,7 @@
 struct netlink {
 	struct mnl_socket *socket;
 	uint32_t sequence;
+	uint32_t dumping; /* the sequence of the dump asked for last */
 	char buffer[RECEIVE_BUFFER_BYTES];
 };
 
@@ -95,33 +96,34 @@ struct answer {
 	bool acked;
 	int error; /* the first one */
 	uint32_t failed;
+	struct error *err;
 };
 
-static void answer_read(struct answer *a, const struct nlmsghdr *nlh, struct error *err)
+static int answer_read(const struct nlmsghdr *nlh, void *userdata)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+	struct answer *a = userdata;
 	const char *text;
 
 	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
-		return;
-	if (e->error == 0) {
+		return 0;
+	if (e->error == 0)
 		a->acked |= nlh->nlmsg_seq == a->ack_sequence;
-		return;
-	}
-	if (a->error < 0)
-		return;
+	if (e->error == 0 || a->error < 0)
+		return 0;
 	text = error_text(nlh);
 	a->failed = nlh->nlmsg_seq;
-	a->error = error_errno(err, -e->error, "nftables transaction%s%s", text[0] ? ": " : "",
+	a->error = error_errno(a->err, -e->error, "nftables transaction%s%s", text[0] ? ": " : "",
 			       text);
+	return 0;
 }
 
 /* Read what lies in the socket: the answers to a batch are all there when it has been sent. */
-static int answers_receive(struct netlink *nl, struct answer *a, struct error *err)
+static int answers_receive(struct netlink *nl, netlink_fn fn, void *userdata, struct error *err)
 {
-	int fd = mnl_socket_get_fd(nl->socket);
+	int fd = mnl_socket_get_fd(nl->socket), r = 0;
 
-	for (;;) {
+	while (r == 0) {
 		ssize_t n = recv(fd, nl->buffer, sizeof(nl->buffer), MSG_DONTWAIT);
 		const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)nl->buffer;
 		int left = (int)n;
@@ -131,11 +133,11 @@ static int answers_receive(struct netlink *nl, struct answer *a, struct error *e
 		if (n < 0 && errno == EAGAIN)
 			return 0;
 		if (n < 0)
-			return error_errno(err, errno,
-					   "read the answer to an nftables transaction");
-		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-			answer_read(a, nlh, err);
+			return error_errno(err, errno, "read the answer to a netlink request");
+		for (; r == 0 && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+			r = fn(nlh, userdata);
 	}
+	return r;
 }
 
 /* A batch goes out in one piece or not at all. */
@@ -145,7 +147,7 @@ static int batch_send(struct netlink *nl, const void *batch, size_t len, struct 
 	ssize_t n;
 
 	if (len > INT32_MAX / 2)
-		return error_set(err, -E2BIG, "nftables transaction of %zu bytes", len);
+		return error_set(err, -E2BIG, "netlink request of %zu bytes", len);
 	size = (int)len + 65536;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
 
@@ -153,20 +155,20 @@ static int batch_send(struct netlink *nl, const void *batch, size_t len, struct 
 		n = mnl_socket_sendto(nl->socket, batch, len);
 	while (n < 0 && (errno == EINTR || errno == EAGAIN));
 	if (n < 0)
-		return error_errno(err, errno, "send an nftables transaction of %zu bytes", len);
+		return error_errno(err, errno, "send a netlink request of %zu bytes", len);
 	return 0;
 }
 
 int netlink_commit(struct netlink *nl, const void *batch, size_t len, uint32_t ack_sequence,
 		   uint32_t *ret_failed, struct error *err)
 {
-	struct answer a = { .ack_sequence = ack_sequence };
+	struct answer a = { .ack_sequence = ack_sequence, .err = err };
 	int r;
 
 	r = batch_send(nl, batch, len, err);
 	if (r < 0)
 		return r;
-	r = answers_receive(nl, &a, err);
+	r = answers_receive(nl, answer_read, &a, err);
 	if (a.error < 0) {
 		if (ret_failed)
 			*ret_failed = a.failed;
@@ -177,6 +179,14 @@ int netlink_commit(struct netlink *nl, const void *batch, size_t len, uint32_t a
 	return error_set(err, -EIO,
 			 "nftables transaction: no answer, what became of it is unknown%s",
 			 r < 0 ? " (socket overflow)" : "");
+}
+
+int netlink_request(struct netlink *nl, const void *messages, size_t len, netlink_fn fn,
+		    void *userdata, struct error *err)
+{
+	int r = batch_send(nl, messages, len, err);
+
+	return r < 0 ? r : answers_receive(nl, fn, userdata, err);
 }
 
 static int dump_wait(int fd, struct error *err)
@@ -212,43 +222,46 @@ static int dump_message(const struct nlmsghdr *nlh, netlink_fn fn, void *userdat
 	return nlh->nlmsg_flags & NLM_F_MULTI ? 1 : 0;
 }
 
-static int dump_receive(struct netlink *nl, uint32_t sequence, netlink_fn fn, void *userdata,
-			struct error *err)
+int netlink_dump_more(struct netlink *nl, netlink_fn fn, void *userdata, struct error *err)
 {
-	int fd = mnl_socket_get_fd(nl->socket), r = 1;
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)nl->buffer;
+	int r = dump_wait(mnl_socket_get_fd(nl->socket), err), left;
+	ssize_t n;
 
-	while (r > 0) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)nl->buffer;
-		ssize_t n;
-		int left;
+	if (r < 0)
+		return r;
+	n = recv(mnl_socket_get_fd(nl->socket), nl->buffer, sizeof(nl->buffer), 0);
+	if (n < 0 && errno != EINTR)
+		return error_errno(err, errno, "read a netlink dump");
+	r = 1;
+	for (left = (int)n; r > 0 && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+		if (nlh->nlmsg_seq == nl->dumping) /* else: an answer nobody waited for */
+			r = dump_message(nlh, fn, userdata);
+	return r < 0 ? error_errno(err, -r, "netlink dump") : r;
+}
 
-		r = dump_wait(fd, err);
-		if (r < 0)
-			return r;
-		n = recv(fd, nl->buffer, sizeof(nl->buffer), 0);
-		if (n < 0 && errno != EINTR)
-			return error_errno(err, errno, "read a netlink dump");
-		r = 1;
-		for (left = (int)n; r > 0 && mnl_nlmsg_ok(nlh, left);
-		     nlh = mnl_nlmsg_next(nlh, &left))
-			if (nlh->nlmsg_seq == sequence) /* else: an answer nobody waited for */
-				r = dump_message(nlh, fn, userdata);
-	}
-	return r < 0 ? error_errno(err, -r, "netlink dump") : 0;
+int netlink_dump_begin(struct netlink *nl, struct nlmsghdr *nlh, struct error *err)
+{
+	ssize_t n;
+
+	nl->dumping = netlink_sequence(nl, 1);
+	nlh->nlmsg_seq = nl->dumping;
+	do
+		n = mnl_socket_sendto(nl->socket, nlh, nlh->nlmsg_len);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? error_errno(err, errno, "ask for a netlink dump") : 0;
 }
 
 int netlink_dump(struct netlink *nl, struct nlmsghdr *nlh, netlink_fn fn, void *userdata,
 		 struct error *err)
 {
-	ssize_t n;
+	int r = netlink_dump_begin(nl, nlh, err);
 
-	nlh->nlmsg_seq = netlink_sequence(nl, 1);
-	do
-		n = mnl_socket_sendto(nl->socket, nlh, nlh->nlmsg_len);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return error_errno(err, errno, "ask for a netlink dump");
-	return dump_receive(nl, nlh->nlmsg_seq, fn, userdata, err);
+	if (r == 0)
+		do
+			r = netlink_dump_more(nl, fn, userdata, err);
+		while (r > 0);
+	return r;
 }
 
 static int generation_attr(const struct nlattr *attr, void *userdata)

@@ -35,6 +35,14 @@ int netlink_commit(struct netlink *nl, const void *batch, size_t len, uint32_t a
 typedef int (*netlink_fn)(const struct nlmsghdr *nlh, void *userdata);
 int netlink_dump(struct netlink *nl, struct nlmsghdr *nlh, netlink_fn fn, void *userdata,
 		 struct error *err);
+/* The same in pieces. Each netlink_dump_more() hands on what one read brought, some 30 kB.
+ * 1: call it again; 0: the end; after an error this socket is only good for closing. */
+int netlink_dump_begin(struct netlink *nl, struct nlmsghdr *nlh, struct error *err);
+int netlink_dump_more(struct netlink *nl, netlink_fn fn, void *userdata, struct error *err);
+
+/* Send messages that the kernel handles one by one, and hand each answer to @fn. */
+int netlink_request(struct netlink *nl, const void *messages, size_t len, netlink_fn fn,
+		    void *userdata, struct error *err);
 
 /* The generation of this network namespace's nftables. */
 int netlink_generation(struct netlink *nl, uint32_t *ret, struct error *err);

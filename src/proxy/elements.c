@@ -83,6 +83,24 @@ int elements_add_frontend(struct block *b, const struct frontend *f,
 	return rows_add(b, SET_LOCAL_ENDPOINTS, f, v->local_targets, comment);
 }
 
+/* Whether it is chosen at present, by readiness, policy or topology, does not matter. */
+int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known)
+{
+	struct flow flow = { .family = f->addr.family, .port = f->port };
+	int r;
+
+	memcpy(flow.addr, f->addr.bytes, sizeof(flow.addr));
+	r = flows_add(&b->flows, &flow);
+	for (size_t i = 0; r == 0 && i < known->n; i++) {
+		if (!(known->items[i].flags & (ENDPOINT_READY | ENDPOINT_DRAINING)))
+			continue;
+		flow.target_port = known->items[i].port;
+		memcpy(flow.target, known->items[i].addr, sizeof(flow.target));
+		r = flows_add(&b->flows, &flow);
+	}
+	return r;
+}
+
 int elements_add_hairpins(struct block *b, uint8_t family, const struct target_list *targets)
 {
 	for (size_t i = 0; targets && i < targets->n; i++) {

@@ -144,11 +144,14 @@ static const char *service_port_comment(const struct service_build *sb,
 
 static int frontend_build(struct service_build *sb, const struct frontend *f, const char *comment)
 {
-	const struct endpoint_lists *lists = &sb->proxy->endpoints.lists;
+	const struct endpoints *endpoints = &sb->proxy->endpoints;
+	const struct endpoint_lists *lists = &endpoints->lists;
 	struct frontend_verdicts v;
 
 	if (!frontend_is_held(sb, f))
 		return 0;
+	if (f->protocol == PROTOCOL_UDP && elements_add_flows(sb->block, f, &endpoints->known) < 0)
+		return -ENOMEM;
 	sb->facts.kind = f->kind;
 	v = frontend_verdicts(&sb->facts, lists);
 	sb->has_frontends = true;

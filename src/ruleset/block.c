@@ -28,6 +28,7 @@ struct block *block_free(struct block *b)
 		return NULL;
 	arena_free(b->arena);
 	free(b->elements);
+	flows_free(&b->flows);
 	free(b);
 	return NULL;
 }

@@ -23,6 +23,8 @@ struct ruleset {
 	size_t n_owned;         /* elements of all blocks that are not shared */
 	struct owner *changed;  /* since all was accepted */
 	struct owner *reverted; /* have what they had once, not what they should */
+	struct flows gone;      /* frontends of blocks that were replaced, until they are taken */
+	bool flows_changed;     /* since they were taken */
 };
 
 static uint64_t owner_hash(const void *item)
@@ -70,6 +72,7 @@ struct ruleset *ruleset_free(struct ruleset *rs)
 		owner_free(o);
 	table_free(&rs->owners);
 	uses_free(&rs->uses);
+	flows_free(&rs->gone);
 	free(rs);
 	return NULL;
 }
@@ -125,6 +128,7 @@ static int block_settle(struct block *b, const char *owner, struct error *err)
 		b->elements[n++] = b->elements[i];
 	}
 	b->n = n;
+	flows_settle(&b->flows);
 	return 0;
 }
 
@@ -180,6 +184,24 @@ static void blocks_compare(const struct block *old, const struct block *new, str
 	}
 }
 
+static const struct flows no_flows;
+
+/* A frontend that goes may come to another owner: who takes the flows will see. */
+static int note_flows(struct ruleset *rs, const struct block *old, const struct block *new)
+{
+	const struct flows *before = old ? &old->flows : &no_flows;
+	const struct flows *now = new ? &new->flows : &no_flows;
+	int r = 0;
+
+	if (flows_equal(before, now))
+		return 0;
+	for (size_t i = 0; r == 0 && i < before->n; i++)
+		if (flow_is_frontend(&before->items[i]) && !flows_have(now, &before->items[i]))
+			r = flows_add(&rs->gone, &before->items[i]);
+	rs->flows_changed = true;
+	return r;
+}
+
 static size_t block_count_owned(const struct block *b)
 {
 	size_t n = 0;
@@ -213,6 +235,20 @@ static bool block_has_affinity(const struct block *b)
 	return b && array_find(&set, b->elements, b->n, sizeof(*b->elements), set_cmp);
 }
 
+/* A frontend's flows are those of whoever has it. */
+static void flows_yield(struct flows *f, const struct flows *to)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		struct flow frontend = flow_frontend(&f->items[i]);
+
+		if (!flows_have(to, &frontend))
+			f->items[n++] = f->items[i];
+	}
+	f->n = n;
+}
+
 /* Take out of @b what @to has a right to. @rs, if not NULL, has counted @b. */
 static void block_yield(struct block *b, const struct block *to, struct ruleset *rs,
 			struct transaction *tx)
@@ -236,6 +272,7 @@ static void block_yield(struct block *b, const struct block *to, struct ruleset 
 			transaction_delete(tx, e);
 	}
 	b->n = n;
+	flows_yield(&b->flows, to ? &to->flows : &no_flows);
 }
 
 static void owner_mark_changed(struct ruleset *rs, struct owner *o, struct block *before)
@@ -300,6 +337,10 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 		r = block_settle(new, owner, err);
 		if (r < 0)
 			return r;
+	}
+	if (note_flows(rs, o ? o->block : NULL, new) < 0)
+		return error_set(err, -ENOMEM, "%s: out of memory", owner);
+	if (new) {
 		if (!o && owner_add(rs, owner, &o) < 0)
 			return error_set(err, -ENOMEM, "%s: out of memory", owner);
 	}
@@ -348,7 +389,7 @@ int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept)
 	while (before && (other = table_next(&rs->owners, &position)))
 		if (other != o)
 			block_yield(before, other->block, NULL, NULL);
-	if (ruleset_count_block(rs, before, NULL) < 0) {
+	if (note_flows(rs, o->block, before) < 0 || ruleset_count_block(rs, before, NULL) < 0) {
 		o->before = TAKE_PTR(before);
 		return -ENOMEM;
 	}
@@ -389,6 +430,35 @@ const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 		if (block_has(o->block, e))
 			return o->name;
 	return NULL;
+}
+
+bool ruleset_flows_changed(const struct ruleset *rs)
+{
+	return rs->flows_changed;
+}
+
+int ruleset_take_flows(struct ruleset *rs, struct flows *kept, struct flows *gone)
+{
+	_cleanup_flows_ struct flows all = { 0 };
+	const struct owner *o;
+	size_t position = 0;
+	int r = 0;
+
+	while (r == 0 && (o = table_next(&rs->owners, &position)))
+		if (o->block)
+			r = flows_append(&all, &o->block->flows);
+	if (r == 0)
+		r = flows_append(gone, &rs->gone);
+	if (r < 0)
+		return r;
+	flows_free(&rs->gone);
+	rs->flows_changed = false;
+	flows_settle(gone);
+	flows_settle(&all);
+	flows_free(kept);
+	*kept = all;
+	all = (struct flows){ 0 };
+	return 0;
 }
 
 size_t ruleset_count(const struct ruleset *rs)

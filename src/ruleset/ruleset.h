@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "ruleset/element.h"
+#include "ruleset/flows.h"
 #include "ruleset/transaction.h"
 
 struct arena;
@@ -27,6 +28,7 @@ struct block {
 	struct element *elements; /* owned, malloc */
 	size_t n;
 	size_t capacity;
+	struct flows flows; /* of UDP, which may go on: the kernel is not told */
 };
 
 int block_new(size_t n_hint, struct block **ret);
@@ -63,6 +65,12 @@ bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d);
 
 /* Who wants the element with this key: an owner's name, or NULL. Walks everything; for errors. */
 const char *ruleset_owner(const struct ruleset *rs, const struct element *e);
+
+/* Whether a call of ruleset_replace() changed flows since they were last taken. */
+bool ruleset_flows_changed(const struct ruleset *rs);
+/* Those that may go on replace what is in @kept; frontends that lost their owner since they were last
+ * taken are added to @gone. Both are settled. 0, or -ENOMEM with @kept as it was. */
+int ruleset_take_flows(struct ruleset *rs, struct flows *kept, struct flows *gone);
 
 /* How many elements there are. */
 size_t ruleset_count(const struct ruleset *rs);

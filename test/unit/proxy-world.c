@@ -140,7 +140,8 @@ void world_slice(struct world *w, const char *name, const char *service, const c
 		    "{'apiVersion':'discovery.k8s.io/v1','kind':'EndpointSlice','metadata':{"
 		    "'name':'%s','namespace':'default',"
 		    "'labels':{'kubernetes.io/service-name':'%s'}},'addressType':'%s',"
-		    "'ports':[{'name':'http','protocol':'TCP','port':8080}],'endpoints':[%s]}",
+		    "'ports':[{'name':'http','protocol':'TCP','port':8080},"
+		    "{'name':'dns','protocol':'UDP','port':5353}],'endpoints':[%s]}",
 		    name, service,
 		    strchr(endpoints, ':') && !strchr(endpoints, '.') ? "IPv6" : "IPv4",
 		    buf_text(&items));

@@ -39,7 +39,7 @@ void world_configure(struct world *w, const struct proxy_config *config);
 void world_service(struct world *w, const char *name, int created, const char *spec);
 /* Any object. */
 void world_apply(struct world *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A slice of default/@service with port "http" 8080/TCP. @endpoints: "ADDRESS[@NODE][/FLAG]... ..."
+/* A slice of default/@service with ports "http" 8080/TCP and "dns" 5353/UDP. @endpoints: "ADDRESS[@NODE][/FLAG]... ..."
  * with flags unready, serving (though not ready), draining, dead, node:NAME, zone:NAME. */
 void world_slice(struct world *w, const char *name, const char *service, const char *endpoints);
 void world_remove(struct world *w, enum object_kind kind, const char *name);

@@ -14,7 +14,8 @@ INSTALL   ?= install
 CFLAGS    ?= -O2 -g
 FUZZ_SECONDS ?= 60
 
-LIBRARIES := libnftables libnftnl libmnl jansson yaml-0.1 libsystemd libcurl libmicrohttpd
+LIBRARIES := libnftables libnftnl libnetfilter_conntrack libmnl jansson yaml-0.1 libsystemd libcurl \
+	libmicrohttpd
 
 # Sources ----------------------------------------------------------------------------------------
 

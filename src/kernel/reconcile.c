@@ -9,6 +9,7 @@
 #include "kernel/netlink.h"
 #include "kernel/skeleton-internal.h"
 #include "kernel/tables-internal.h"
+#include "ruleset/flows.h"
 #include "ruleset/template.h"
 
 /* Another writer may disturb a reading; each attempt takes as long as one dump. */
@@ -168,6 +169,45 @@ static int reconcile_once(struct reading *rd, const struct transaction *whole,
 		return send_difference(rd, whole, before, ret_state, ret, err);
 	*ret_state = TABLES_REPLACED;
 	return tables_replace(rd->t, whole, ret, err);
+}
+
+static int read_udp_frontends(struct tables *t, uint8_t family, enum set_id set, struct flows *ret,
+			      struct error *err)
+{
+	_cleanup_dump_ struct dump found;
+	size_t strange = 0;
+	int r = dump_new(&found);
+
+	if (r == 0)
+		r = dump_set(&found, t->nl, family, TABLE_NAME, set, &strange, err);
+	for (size_t i = 0; r == 0 && i < found.n; i++) {
+		const struct element *e = &found.elements[i];
+		struct flow frontend = { .family = e->family, .port = e->port };
+
+		memcpy(frontend.addr, e->addr, sizeof(frontend.addr));
+		if (e->protocol == IPPROTO_UDP)
+			r = flows_add(ret, &frontend);
+	}
+	return r;
+}
+
+int tables_read_udp_frontends(struct tables *t, struct flows *ret, struct error *err)
+{
+	/* Between them they name every frontend. */
+	static const enum set_id sets[] = { SET_SERVICES, SET_NO_ENDPOINTS };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < N_FAMILIES * ARRAY_SIZE(sets); i++) {
+		int attempts = RECONCILE_ATTEMPTS;
+
+		do
+			r = read_udp_frontends(t, families[i % N_FAMILIES], sets[i / N_FAMILIES],
+					       ret, err);
+		while (r == -EINTR && --attempts > 0);
+		r = r == -ENOENT ? 0 : r;
+	}
+	flows_settle(ret);
+	return r;
 }
 
 int tables_reconcile(struct tables *t, const struct transaction *whole,

@@ -14,6 +14,7 @@
 #include "ruleset/transaction.h"
 
 struct error;
+struct flows;
 struct tables;
 
 enum tables_limit {
@@ -64,6 +65,10 @@ enum tables_state {
 int tables_reconcile(struct tables *t, const struct transaction *whole,
 		     enum tables_state *ret_state, const char **ret_why, struct commit *ret,
 		     struct error *err);
+
+/* Add the UDP frontends that the tables in the kernel have to @ret and settle it. Tables that are not
+ * there, or are of another kind, have none. */
+int tables_read_udp_frontends(struct tables *t, struct flows *ret, struct error *err);
 
 /* Whether a comparison without a cause is worth its time: somebody committed since our last commit (to
  * which tables, the generation does not say), and the tables are small enough to be read. */

@@ -365,6 +365,43 @@ static void test_generation_tells_of_others(struct kernel *k)
 	assert_false(tables_worth_checking(k->tables));
 }
 
+static void assert_udp_frontends(struct kernel *k, size_t n)
+{
+	_cleanup_flows_ struct flows found = { 0 };
+
+	if (tables_read_udp_frontends(k->tables, &found, &k->err) < 0)
+		fail_msg("%s", k->err.message);
+	assert_int_equal(found.n, n);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(flow_is_frontend(&found.items[i]));
+		assert_int_equal(found.items[i].port, i == 1 || i == 3 ? 54 : 53);
+	}
+}
+
+static void test_N16_udp_frontends_are_read_back(struct kernel *k)
+{
+	struct element e[8];
+
+	kernel_open(k, true, true);
+	assert_udp_frontends(k, 0);
+	kernel_replace(k);
+	assert_udp_frontends(k, 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(e); i++) {
+		e[i] = (struct element){ .set = i % 2 ? SET_NO_ENDPOINTS : SET_SERVICES };
+		e[i].family = i < 4 ? AF_INET : AF_INET6;
+		e[i].protocol = i & 2 ? IPPROTO_UDP : IPPROTO_TCP;
+		e[i].port = i % 2 ? 54 : 53;
+		e[i].verdict = i % 2 ? VERDICT_REFUSE : VERDICT_LB;
+		e[i].number = i % 2 ? 0 : 1;
+		e[i].addr[0] = 10;
+	}
+	kernel_change(k, e, ARRAY_SIZE(e));
+	assert_udp_frontends(k, 4);
+	nft(k, "delete table ip6 kube-nft; table ip6 kube-nft { set services { "
+	       "type ipv6_addr; elements = { fd96::1 }; }; }");
+	assert_udp_frontends(k, 2);
+}
+
 static void test_H1_opening_without_memory(struct kernel *k)
 {
 	unsigned n;
@@ -431,6 +468,7 @@ int main(void)
 		kernel_test(test_missing_tables_are_told),
 		kernel_test(test_N11_other_tables_stay_untouched),
 		kernel_test(test_generation_tells_of_others),
+		kernel_test(test_N16_udp_frontends_are_read_back),
 		kernel_test(test_H1_opening_without_memory),
 		kernel_test(test_H1_commit_without_memory),
 	};

@@ -1,0 +1,300 @@
+#include "kernel/conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "kernel/netlink.h"
+
+#define N_FAMILIES 2
+/* The bit of CTA_FILTER_ORIG_FLAGS that compares the protocol; not in the exported headers. Before
+ * Linux 5.8 there is no such filter, and all entries come. */
+#define FILTER_PROTOCOL (1U << 3)
+
+enum request_size {
+	REQUEST_BYTES = 32768,
+	DELETION_MAX_BYTES = 4096, /* of one entry: some 300 */
+};
+
+struct conntrack {
+	struct netlink *dumps;
+	struct netlink *deletions;
+	const struct conntrack_rules *rules; /* of this step */
+	size_t next_family;
+	bool dumping;
+	struct conntrack_counts counts;
+	int error; /* of the first deletion that failed */
+	size_t len;
+	char request[REQUEST_BYTES] __attribute__((aligned(8))); /* deletions to be sent */
+};
+
+bool conntrack_is_stale(const struct conntrack_rules *rules, const struct flow *flow,
+			bool translated)
+{
+	struct flow frontend = flow_frontend(flow);
+
+	if (flows_have(&rules->kept, flow))
+		return false;
+	return flows_have(&rules->kept, &frontend) ||
+	       (translated && flows_have(&rules->gone, &frontend));
+}
+
+/* The attributes of one level, by type. */
+struct attrs {
+	const struct nlattr *at[CTA_MAX + 1];
+};
+
+static int attrs_note(const struct nlattr *attr, void *userdata)
+{
+	struct attrs *a = userdata;
+
+	if (mnl_attr_get_type(attr) <= CTA_MAX)
+		a->at[mnl_attr_get_type(attr)] = attr;
+	return MNL_CB_OK;
+}
+
+static bool attrs_nested(const struct nlattr *attr, struct attrs *ret)
+{
+	*ret = (struct attrs){ 0 };
+	return attr && mnl_attr_parse_nested(attr, attrs_note, ret) >= 0;
+}
+
+/* One end of a tuple: the types of its attributes. */
+struct end {
+	uint16_t ipv4, ipv6, port;
+};
+static const struct end destination = { CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT };
+static const struct end source = { CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT };
+
+/* False when the tuple is not of UDP, or can't be read. */
+static bool end_read(const struct nlattr *tuple, const struct end *end, uint16_t family,
+		     uint8_t ret_addr[static 16], uint16_t *ret_port)
+{
+	size_t len = family == AF_INET ? 4 : 16;
+	const struct nlattr *addr, *number, *port;
+	struct attrs parts, ip, protocol;
+
+	if (!attrs_nested(tuple, &parts) || !attrs_nested(parts.at[CTA_TUPLE_IP], &ip) ||
+	    !attrs_nested(parts.at[CTA_TUPLE_PROTO], &protocol))
+		return false;
+	addr = ip.at[family == AF_INET ? end->ipv4 : end->ipv6];
+	number = protocol.at[CTA_PROTO_NUM];
+	port = protocol.at[end->port];
+	if (!addr || mnl_attr_get_payload_len(addr) != len || !number ||
+	    mnl_attr_validate(number, MNL_TYPE_U8) < 0 || mnl_attr_get_u8(number) != IPPROTO_UDP ||
+	    !port || mnl_attr_validate(port, MNL_TYPE_U16) < 0)
+		return false;
+	memcpy(ret_addr, mnl_attr_get_payload(addr), len);
+	*ret_port = ntohs(mnl_attr_get_u16(port));
+	return true;
+}
+
+static bool entry_read(const struct nlmsghdr *nlh, const struct attrs *entry, struct flow *ret)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+
+	*ret = (struct flow){ .family = nfg->nfgen_family };
+	return end_read(entry->at[CTA_TUPLE_ORIG], &destination, ret->family, ret->addr,
+			&ret->port) &&
+	       end_read(entry->at[CTA_TUPLE_REPLY], &source, ret->family, ret->target,
+			&ret->target_port);
+}
+
+static bool entry_is_translated(const struct attrs *entry)
+{
+	const struct nlattr *status = entry->at[CTA_STATUS];
+
+	return status && mnl_attr_validate(status, MNL_TYPE_U32) >= 0 &&
+	       (ntohl(mnl_attr_get_u32(status)) & IPS_DST_NAT);
+}
+
+/* An entry that is gone by itself, or by somebody else, is as good as deleted. */
+static int deletion_answered(const struct nlmsghdr *nlh, void *userdata)
+{
+	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
+	struct conntrack *ct = userdata;
+
+	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
+		return 0;
+	if (e->error == 0)
+		ct->counts.deleted++;
+	else if (e->error != -ENOENT && ct->error == 0)
+		ct->error = e->error;
+	return 0;
+}
+
+static int deletions_send(struct conntrack *ct, struct error *err)
+{
+	size_t len = ct->len;
+
+	ct->len = 0;
+	return len == 0 ?
+		       0 :
+		       netlink_request(ct->deletions, ct->request, len, deletion_answered, ct, err);
+}
+
+/* By both tuples, zone and id. */
+static int deletion_build(struct conntrack *ct, uint8_t family, const struct nf_conntrack *entry,
+			  const struct nlattr *id)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(ct->request + ct->len);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = netlink_sequence(ct->deletions, 1);
+	nfg->nfgen_family = family;
+	nfg->version = NFNETLINK_V0;
+	if (nfct_nlmsg_build(nlh, entry) < 0)
+		return -EBADMSG;
+	mnl_attr_put_u32(nlh, CTA_ID, mnl_attr_get_u32(id));
+	ct->len += (size_t)MNL_ALIGN((int)nlh->nlmsg_len);
+	return 0;
+}
+
+static int entry_delete(struct conntrack *ct, const struct nlmsghdr *nlh, const struct nlattr *id)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	struct nf_conntrack *entry;
+	int r = -EBADMSG;
+
+	if (ct->len + DELETION_MAX_BYTES > sizeof(ct->request)) {
+		r = deletions_send(ct, NULL);
+		if (r < 0)
+			return r;
+	}
+	entry = nfct_new();
+	if (!entry)
+		return -ENOMEM;
+	if (id && mnl_attr_validate(id, MNL_TYPE_U32) >= 0 && nfct_nlmsg_parse(nlh, entry) >= 0)
+		r = deletion_build(ct, nfg->nfgen_family, entry, id);
+	nfct_destroy(entry);
+	return r;
+}
+
+static int entry_judge(const struct nlmsghdr *nlh, void *userdata)
+{
+	struct conntrack *ct = userdata;
+	struct attrs entry = { 0 };
+	struct flow flow;
+
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
+		return -EBADMSG;
+	ct->counts.seen++;
+	mnl_attr_parse(nlh, sizeof(struct nfgenmsg), attrs_note, &entry);
+	if (!entry_read(nlh, &entry, &flow))
+		return 0;
+	return conntrack_is_stale(ct->rules, &flow, entry_is_translated(&entry)) ?
+		       entry_delete(ct, nlh, entry.at[CTA_ID]) :
+		       0;
+}
+
+static int dump_begin(struct conntrack *ct, uint8_t family, struct error *err)
+{
+	char request[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	struct nlattr *tuple, *protocol, *filter;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nfg->nfgen_family = family;
+	nfg->version = NFNETLINK_V0;
+	tuple = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG);
+	protocol = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_nest_end(nlh, protocol);
+	mnl_attr_nest_end(nlh, tuple);
+	filter = mnl_attr_nest_start(nlh, CTA_FILTER);
+	mnl_attr_put_u32(nlh, CTA_FILTER_ORIG_FLAGS, FILTER_PROTOCOL);
+	mnl_attr_nest_end(nlh, filter);
+	return netlink_dump_begin(ct->dumps, nlh, err);
+}
+
+/* The next family that has anything to be judged. 1, or 0 when there is none. */
+static int dump_begin_next(struct conntrack *ct, struct error *err)
+{
+	static const uint8_t families[N_FAMILIES] = { AF_INET, AF_INET6 };
+
+	while (ct->next_family < N_FAMILIES) {
+		uint8_t family = families[ct->next_family++];
+		int r;
+
+		if (!flows_have_family(&ct->rules->kept, family) &&
+		    !flows_have_family(&ct->rules->gone, family))
+			continue;
+		r = dump_begin(ct, family, err);
+		ct->dumping = r == 0;
+		return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+/* 1: go on; 0: the end of both families. */
+static int conntrack_read(struct conntrack *ct, struct error *err)
+{
+	int r = ct->dumping ? 1 : dump_begin_next(ct, err), sent;
+
+	if (r <= 0)
+		return r;
+	r = netlink_dump_more(ct->dumps, entry_judge, ct, err);
+	ct->dumping = r > 0;
+	sent = deletions_send(ct, r < 0 ? NULL : err);
+	if (r < 0 || sent < 0)
+		return r < 0 ? r : sent;
+	return 1;
+}
+
+int conntrack_step(struct conntrack *ct, const struct conntrack_rules *rules, struct error *err)
+{
+	uint64_t until_us = monotonic_us() + CONNTRACK_STEP_US;
+	int r, reads = 0;
+
+	ct->rules = rules;
+	do
+		r = conntrack_read(ct, err);
+	while (r > 0 && ++reads < CONNTRACK_STEP_READS && monotonic_us() < until_us);
+	ct->rules = NULL;
+	if (r == 0 && ct->error < 0) /* what could be deleted is */
+		r = error_errno(err, -ct->error, "delete a flow");
+	return r < 0 ? error_wrap(err, r, "connection tracking") : r;
+}
+
+int conntrack_begin(struct conntrack **ret, struct error *err)
+{
+	_cleanup_(conntrack_endp) struct conntrack *ct = calloc(1, sizeof(*ct));
+	int r;
+
+	if (!ct)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = netlink_open(&ct->dumps, err);
+	if (r == 0)
+		r = netlink_open(&ct->deletions, err);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(ct);
+	return 0;
+}
+
+const struct conntrack_counts *conntrack_counts(const struct conntrack *ct)
+{
+	return &ct->counts;
+}
+
+struct conntrack *conntrack_end(struct conntrack *ct)
+{
+	if (!ct)
+		return NULL;
+	netlink_close(ct->dumps);
+	netlink_close(ct->deletions);
+	free(ct);
+	return NULL;
+}

@@ -96,6 +96,8 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 		return sync_set_aside(s, c->culprit, r, err);
 	if (r == 0)
 		compared_tell(s, state, why, c, started_us);
+	if (r == 0)
+		s->repaired |= state != TABLES_EQUAL;
 	return r;
 }
 
@@ -159,6 +161,7 @@ int sync_now(struct sync *s, struct error *err)
 
 	if (r < 0) {
 		s->compare = true;
+		flow_sweep_pause(&s->flows);
 		return error_wrap(err, r, "sync");
 	}
 	s->retry_ms = 0;
@@ -167,6 +170,9 @@ int sync_now(struct sync *s, struct error *err)
 	if (!s->sweep_armed)
 		r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
 	s->sweep_armed = r == 0;
+	if (r == 0)
+		r = flow_sweep_request(&s->flows, s->first || s->repaired);
+	s->repaired = false;
 	/* Not before: until the sources have told everything, nothing may be compared. */
 	if (r == 0 && s->first)
 		r = loop_timer_arm(s->period, s->period_ms);
@@ -232,11 +238,14 @@ int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct
 		r = loop_add_timer(loop, on_sweep, s, &s->sweep, err);
 	if (r == 0)
 		r = loop_add_timer(loop, on_period, s, &s->period, err);
+	if (r == 0)
+		r = flow_sweep_open(&s->flows, loop, node->ruleset, tables, err);
 	return r;
 }
 
 void sync_close(struct sync *s)
 {
+	flow_sweep_close(&s->flows);
 	transaction_free(&s->tx);
 }
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/flow-sweep.h"
 #include "ruleset/transaction.h"
 
 struct error;
@@ -26,6 +27,8 @@ struct sync {
 	bool foreign; /* because of somebody else */
 	bool first;   /* nothing was committed yet */
 	bool sweep_armed;
+	bool repaired; /* the tables were not as the ruleset, which may have let flows astray */
+	struct flow_sweep flows;
 	struct transaction tx;
 	/* The kernel has what the proxy computed. An error makes the sync fail, to be tried again. May be
 	 * NULL; set behind sync_open(). */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rig.agent import PROGRAM, Agent
-from rig.client import ask
+from rig.client import Datagrams, ask
 from rig.cluster import Cluster
 from rig.frontends import everywhere
 from rig.ruleset import own_tables
@@ -147,6 +148,7 @@ def test_net_admin_only_serves_everything(own_cluster: Cluster) -> None:
     everywhere(
         own_cluster, "asked", "web-1", externalTrafficPolicy="Local", healthCheckNodePort=31000
     )
+    dns = everywhere(own_cluster, "dns", "web-1", protocols=["UDP"])
     own_cluster.settle(agent)
     own_cluster.node1.run("curl", "--fail", "--retry", "9", "--retry-all-errors", "[::1]:31000")
     assert agent.process is not None
@@ -161,6 +163,11 @@ def test_net_admin_only_serves_everything(own_cluster: Cluster) -> None:
     own_cluster.deploy(web.object, "web-2")
     own_cluster.settle(agent)
     assert ask(own_cluster.client, *web.at("cluster-ip", 4)).pod == "web-2"
+    with contextlib.ExitStack() as cleanup:
+        flow = Datagrams(own_cluster.client, *dns.at("cluster-ip", 4), cleanup)
+        assert flow.ask() == "web-1"
+        own_cluster.deploy(dns.object, "web-2")
+        agent.wait_until("the flow to be ended", lambda: flow.ask() == "web-2")
 
 
 def test_net_admin_only_is_needed(own_cluster: Cluster) -> None:

@@ -121,3 +121,28 @@ def pods_met(
 ) -> collections.Counter[str]:
     """Who answered @n connections, and how often."""
     return collections.Counter(ask(space, address, port, protocol).pod for _ in range(n))
+
+
+class Datagrams:
+    """A UDP client that sends from one port all the time, so that all it sends is one flow."""
+
+    def __init__(
+        self, space: Namespace, address: str, port: int, cleanup: contextlib.ExitStack
+    ) -> None:
+        self.sock = cleanup.enter_context(space.socket(family_of(address), *KINDS["UDP"]))
+        self.sock.connect((address, port))
+
+    @property
+    def port(self) -> int:
+        """The port that it sends from."""
+        return int(self.sock.getsockname()[1])
+
+    def ask(self) -> str:
+        """Who answers now: a pod, or "refused" or "dropped"."""
+        self.sock.settimeout(DROP_S)
+        try:
+            return greet(self.sock, "UDP").pod
+        except ConnectionRefusedError:
+            return "refused"
+        except TimeoutError:
+            return "dropped"

@@ -1,0 +1,143 @@
+#include "agent/flow-sweep.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "kernel/tables.h"
+#include "ruleset/ruleset.h"
+
+/* A packet that met the rules before the commit is on its way for a moment, and makes its entry at the
+ * end of it. */
+#define DELAY_MS 10
+/* Of the time, sweeps take one part in so many. */
+#define REST_PARTS 10
+#define REST_MAX_US 5000000
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS 60000
+
+static int sweep_arm(struct flow_sweep *fs)
+{
+	uint64_t now_us = monotonic_us(), delay_ms = DELAY_MS;
+
+	if (fs->rest_till_us > now_us + delay_ms * 1000)
+		delay_ms = (fs->rest_till_us - now_us) / 1000;
+	if (fs->retry_ms > delay_ms)
+		delay_ms = fs->retry_ms;
+	return loop_timer_arm(fs->timer, delay_ms);
+}
+
+static int on_timer(void *userdata)
+{
+	struct flow_sweep *fs = userdata;
+
+	return loop_defer(fs->step);
+}
+
+/* Begins a pass when there is none. Entries that were judged by older rules need another one. */
+static int sweep_step(struct flow_sweep *fs, struct error *err)
+{
+	bool changed = ruleset_flows_changed(fs->ruleset), first = !fs->pass;
+	int r = 0;
+
+	fs->due = !first && (fs->due || changed);
+	if (first) {
+		fs->began_us = monotonic_us();
+		r = conntrack_begin(&fs->pass, err);
+	}
+	if (r == 0 && changed &&
+	    ruleset_take_flows(fs->ruleset, &fs->rules.kept, &fs->rules.gone) < 0)
+		r = error_set(err, -ENOMEM, "out of memory");
+	return r < 0 ? r : conntrack_step(fs->pass, &fs->rules, err);
+}
+
+static void sweep_report(struct flow_sweep *fs)
+{
+	const struct conntrack_counts *counts = conntrack_counts(fs->pass);
+	const struct log_field *fields = log_fields(
+		log_number("deleted", counts->deleted), log_number("seen", counts->seen),
+		log_number("us", monotonic_us() - fs->began_us));
+
+	log_write(counts->deleted > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "UDP flows swept",
+		  fields);
+}
+
+static int sweep_finish(struct flow_sweep *fs)
+{
+	uint64_t now_us = monotonic_us(), rest_us = (now_us - fs->began_us) * (REST_PARTS - 1);
+
+	sweep_report(fs);
+	fs->pass = conntrack_end(fs->pass);
+	fs->rest_till_us = now_us + (rest_us < REST_MAX_US ? rest_us : REST_MAX_US);
+	fs->retry_ms = 0;
+	if (fs->due)
+		return sweep_arm(fs);
+	fs->rules.gone.n = 0;
+	return 0;
+}
+
+static int sweep_fail(struct flow_sweep *fs, const struct error *err)
+{
+	fs->pass = conntrack_end(fs->pass);
+	fs->retry_ms = fs->retry_ms ? 2 * fs->retry_ms : RETRY_FIRST_MS;
+	if (fs->retry_ms > RETRY_MAX_MS)
+		fs->retry_ms = RETRY_MAX_MS;
+	log_warn("UDP flows can't be swept", log_text("error", err->message),
+		 log_number("retry_ms", fs->retry_ms));
+	fs->due = true;
+	return sweep_arm(fs);
+}
+
+static int on_step(void *userdata)
+{
+	struct flow_sweep *fs = userdata;
+	struct error err = { 0 };
+	int r;
+
+	if (fs->paused || (!fs->pass && !fs->due))
+		return 0;
+	r = sweep_step(fs, &err);
+	if (r > 0)
+		return loop_defer(fs->step);
+	return r < 0 ? sweep_fail(fs, &err) : sweep_finish(fs);
+}
+
+int flow_sweep_request(struct flow_sweep *fs, bool anyway)
+{
+	bool begin = !fs->due || fs->paused;
+
+	fs->paused = false;
+	fs->due = fs->due || anyway || ruleset_flows_changed(fs->ruleset);
+	if (fs->pass)
+		return loop_defer(fs->step);
+	return fs->due && begin ? sweep_arm(fs) : 0;
+}
+
+void flow_sweep_pause(struct flow_sweep *fs)
+{
+	fs->paused = true;
+}
+
+int flow_sweep_open(struct flow_sweep *fs, struct loop *loop, struct ruleset *ruleset,
+		    struct tables *tables, struct error *err)
+{
+	struct error reading = { 0 };
+	int r;
+
+	*fs = (struct flow_sweep){ .ruleset = ruleset };
+	r = loop_add_timer(loop, on_timer, fs, &fs->timer, err);
+	if (r == 0)
+		r = loop_add_deferred(loop, on_step, fs, &fs->step, err);
+	if (r == 0 && tables_read_udp_frontends(tables, &fs->rules.gone, &reading) < 0)
+		log_warn("flows of UDP frontends that went meanwhile are not ended",
+			 log_text("error", reading.message));
+	return r;
+}
+
+void flow_sweep_close(struct flow_sweep *fs)
+{
+	fs->pass = conntrack_end(fs->pass);
+	flows_free(&fs->rules.kept);
+	flows_free(&fs->rules.gone);
+}

@@ -50,7 +50,7 @@ DEFINE_CLEANUP(struct http_daemon, http_daemon_free);
 size_t http_daemon_connections(const struct http_daemon *d);
 
 /* Listen at @port (0: any that is free) of all addresses of @family. -EADDRINUSE and other errors of
- * socket, bind, listen. */
+ * socket, bind, listen; -EMFILE already when half of the process's descriptors are in use. */
 int http_listener_new(struct http_daemon *d, uint8_t family, uint16_t port, http_answer_fn answer,
 		      void *userdata, struct http_listener **ret, struct error *err);
 /* Its connections end with it. NULL is fine; returns NULL. */

@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <utlist.h>
@@ -77,6 +78,14 @@ static socklen_t address_any(uint8_t family, uint16_t port, union address *ret)
 	return sizeof(ret->ipv6);
 }
 
+/* Listeners take half of the descriptors at most: what else the process does needs some, too. */
+static bool is_left_to_others(int fd)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)fd >= limit.rlim_cur / 2;
+}
+
 static int listen_at(uint8_t family, uint16_t port, int *ret_fd)
 {
 	_cleanup_close_ int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -86,6 +95,8 @@ static int listen_at(uint8_t family, uint16_t port, int *ret_fd)
 
 	if (fd < 0)
 		return -errno;
+	if (is_left_to_others(fd))
+		return -EMFILE;
 	/* Connections of a former listener that are not quite over are no obstacle. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;

@@ -269,3 +269,18 @@ def test_H10_slow_clients_are_cut(own_cluster: Cluster, own_agent: Agent) -> Non
         for sock in slow:
             sock.close()
     assert agent.running
+
+
+def test_H3_ports_leave_descriptors_to_the_rest(own_cluster: Cluster) -> None:
+    agent = own_cluster.agent(wrapper=("prlimit", "--nofile=64:64"))
+    agent.start()
+    for n in range(40):
+        local(own_cluster, f"web-{n:02}", 31000 + n, "web-1")
+    own_cluster.settle(agent)
+    agent.wait_logged("web-39.*IPv6 TCP port 31039: Too many open files")
+    # Those that were first have theirs; the agent reads on, and room that is given back is used.
+    wait_health(agent, own_cluster, 31000, "200 1")
+    for n in range(39):
+        own_cluster.remove(f"web-{n:02}")
+    own_cluster.settle(agent)
+    wait_health(agent, own_cluster, 31039, "200 1")

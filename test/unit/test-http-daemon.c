@@ -486,6 +486,31 @@ static void test_H3_without_descriptors_clients_wait(void **state)
 	site_close();
 }
 
+static void test_H3_listeners_leave_descriptors(void **state)
+{
+	struct http_listener *more = NULL;
+	struct rlimit before, half;
+	int next;
+
+	(void)state;
+	site_open(LONG_MS);
+	next = dup(0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	half = (struct rlimit){ .rlim_cur = 2 * (rlim_t)next, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &half), 0);
+	assert_int_equal(http_listener_new(site->daemon, AF_INET, 0, answer_ipv4, site, &more,
+					   NULL),
+			 -EMFILE);
+	half.rlim_cur += 2;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &half), 0);
+	assert_int_equal(
+		http_listener_new(site->daemon, AF_INET, 0, answer_ipv4, site, &more, NULL), 0);
+	http_listener_free(more);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	site_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +532,7 @@ int main(void)
 		cmocka_unit_test(test_a_listener_ends_with_its_connections),
 		cmocka_unit_test(test_a_port_that_is_in_use),
 		cmocka_unit_test(test_H3_without_descriptors_clients_wait),
+		cmocka_unit_test(test_H3_listeners_leave_descriptors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

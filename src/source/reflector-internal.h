@@ -83,10 +83,9 @@ struct staging {
 	char version[VERSION_BYTES];
 };
 
-/* One outcome over and over, at one place. */
+/* One outcome over and over, with nothing good in between. */
 struct row {
 	enum outcome outcome;
-	uint64_t moves;
 	unsigned n;
 	uint64_t since_us;
 };

@@ -250,8 +250,6 @@ static void answer_broken(struct reflector *r, int rc, const struct error *err)
 		outcome = OUTCOME_LOCAL;
 	else if (rc == -ESTALE)
 		outcome = OUTCOME_STALE;
-	else if (rc == -EBADMSG)
-		outcome = OUTCOME_GARBAGE;
 	else if (q->status != 200)
 		outcome = OUTCOME_CONNECTION;
 	else if (r->phase == PHASE_WATCH && !request_went_well(r))

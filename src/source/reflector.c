@@ -9,10 +9,7 @@
 #include "source/reflector-internal.h"
 #include "source/resource.h"
 
-enum {
-	/* Of one outcome at one place, before another way is tried. */
-	ROW_MAX = 3,
-};
+enum { ROW_MAX = 3 }; /* of one outcome, before another way is tried */
 
 static const struct reflector_limits usual_limits = {
 	.watch_min_s = REFLECTOR_WATCH_MIN_S,
@@ -75,9 +72,13 @@ static void row_count(struct reflector *r, uint64_t now_us)
 {
 	struct row *row = &r->row;
 
-	if (row->outcome != r->request.outcome || row->moves != r->moves)
-		*row = (struct row){ .outcome = r->request.outcome, .moves = r->moves };
-	row->n = request_went_well(r) ? 0 : row->n + 1;
+	if (request_went_well(r))
+		row->n = 0;
+	else if (row->n > 0 && row->outcome == r->request.outcome)
+		row->n++;
+	else
+		row->n = 1;
+	row->outcome = r->request.outcome;
 	if (row->n <= 1)
 		row->since_us = now_us;
 }

@@ -51,7 +51,7 @@
 #define WATCH_QUERY(version) \
 	SERVICES "?watch=true&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=" version
 
-enum { BACKOFF_FIRST_MS = 2, BACKOFF_MAX_MS = 32 };
+enum { BACKOFF_FIRST_MS = 2, BACKOFF_MAX_MS = 80 };
 
 struct reflected {
 	struct loop *loop;

@@ -285,7 +285,7 @@ static void test_A8_forbidden_is_said_once_with_verb_and_resource(void **state)
 	assert_reflected(f, "report services: may not list services: User n cannot list (RBAC)\n"
 			    "synced Service\n"
 			    "recovered services: followed again after N s\n");
-	assert_backed_off(f, 16 * BACKOFF_FIRST_MS / 2);
+	assert_backed_off(f, 16 * BACKOFF_FIRST_MS);
 }
 
 static void test_refusals_of_a_list(void **state)
@@ -349,6 +349,19 @@ static void test_A9_answers_that_are_no_list(void **state)
 	assert_reflected(f, "report services: can't list services: the answer is \"text/html\", "
 			    "not JSON\n");
 	assert_int_equal(reflector_stats(f->reflector).failures, ARRAY_SIZE(answers));
+	assert_int_equal(reflector_stats(f->reflector).objects, 0);
+}
+
+static void test_A9_bytes_that_are_no_gzip(void **state)
+{
+	struct reflected *f = *state;
+
+	reflected_start(f, false);
+	http_reply(next_request(f, FIRST_LIST), 200,
+		   "Content-Type: application/json\r\nContent-Encoding: gzip\r\n",
+		   LIST("9", ITEM("a", "u1", "3")));
+	next_request(f, FIRST_LIST);
+	assert_int_equal(reflector_stats(f->reflector).failures, 1);
 	assert_int_equal(reflector_stats(f->reflector).objects, 0);
 }
 
@@ -483,6 +496,7 @@ int main(void)
 		REFLECTED_TEST(test_refusals_of_a_list),
 		REFLECTED_TEST(test_refused_token_restarts_the_list),
 		REFLECTED_TEST(test_A9_answers_that_are_no_list),
+		REFLECTED_TEST(test_A9_bytes_that_are_no_gzip),
 		REFLECTED_TEST(test_version_that_is_too_long_for_us),
 		REFLECTED_TEST(test_bad_objects_of_a_list),
 		REFLECTED_TEST(test_A10_object_that_is_too_big_is_named),

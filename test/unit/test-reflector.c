@@ -205,7 +205,7 @@ static void test_A6_position_is_kept_and_the_delay_honoured(void **state)
 	http_chunk(next_stream(f, WATCH_QUERY("10")),
 		   EVENT("ERROR", STATUS(504, "Timeout", "", "")));
 	next_stream(f, WATCH_QUERY("10"));
-	assert_backed_off(f, 8 * BACKOFF_FIRST_MS);
+	assert_backed_off(f, 16 * BACKOFF_FIRST_MS);
 	assert_int_equal(stats_of(f).lists, 1);
 	assert_int_equal(stats_of(f).failures, 5);
 }

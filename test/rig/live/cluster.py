@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from rig import state
 from rig.agent import Agent, wait_until
 from rig.api import kubeconfig
 from rig.api.cluster import ApiCluster
-from rig.cluster import Node
+from rig.cluster import SERVER, Node
 from rig.objects import Object
 
 from .client import ApiClient, reference
@@ -26,14 +27,18 @@ def label_of(service: str) -> str:
 
 
 class LiveCluster(ApiCluster):
-    """As Cluster, with a control plane in `api`."""
+    """As Cluster, with a control plane in `api`. A @lean one has no controllers and no audit."""
 
     api: ControlPlane
 
-    def _start_api(self) -> None:
+    def __init__(self, server: Path = SERVER, *, lean: bool = False) -> None:
+        super().__init__(server)
+        self.lean = lean
         self.serving: dict[str, set[str]] = {}
-        self.api = ControlPlane(self)
-        self.api.start()
+
+    def _start_api(self) -> None:
+        self.api = ControlPlane(self, audit=not self.lean)
+        self.api.start(controllers=not self.lean)
 
     @property
     def admin(self) -> ApiClient:

@@ -206,14 +206,13 @@ class ControlPlane(Host):
     def _etcd(self) -> list[str]:
         clients, peers = (f"http://127.0.0.1:{ETCD_PORT + n}" for n in (0, 1))
         return [
-            "etcd",
+            str(PROGRAMS / "etcd"),
             f"--data-dir={self.directory / 'etcd'}",
             f"--listen-client-urls={clients}",
             f"--advertise-client-urls={clients}",
             f"--listen-peer-urls={peers}",
             f"--initial-advertise-peer-urls={peers}",
             f"--initial-cluster=default={peers}",
-            "--logger=zap",
             "--log-level=warn",
         ]
 
@@ -241,6 +240,8 @@ class ControlPlane(Host):
             "--disable-admission-plugins=ServiceAccount",
             # The Service "kubernetes" needs no endpoints.
             "--endpoint-reconciler-type=none",
+            # When it ends, it ends watches too, instead of waiting a minute for that.
+            "--shutdown-watch-termination-grace-period=1s",
         ]
 
     def _audit(self) -> list[str]:
@@ -281,11 +282,14 @@ class ControlPlane(Host):
         return list(found.values())
 
     def lists(self) -> collections.Counter[str]:
-        """How often the agent has asked for all objects of each kind, by a list or a watch that
-        begins with one. Further pages of a list do not count."""
+        """How often the agent was given all objects of each kind, by a list or a watch that begins
+        with one. Further pages of a list do not count."""
         return collections.Counter(
             request["objectRef"]["resource"]
             for request in self.requests()
-            if "sendInitialEvents=true" in request["requestURI"]
-            or (request["verb"] == "list" and "continue=" not in request["requestURI"])
+            if request["responseStatus"]["code"] == 200
+            and (
+                "sendInitialEvents=true" in request["requestURI"]
+                or (request["verb"] == "list" and "continue=" not in request["requestURI"])
+            )
         )

@@ -128,7 +128,7 @@ $(BENCH_PROGRAM): %: %.o $(ARCHIVE)
 # Tests ------------------------------------------------------------------------------------------
 # Each runs `deps` first and builds in a sub-make: before that, nothing needs compiler or pkg-config.
 
-SUITES ?= unit golden netns api
+SUITES ?= unit golden netns api cluster
 
 .PHONY: test check asan fuzz coverage
 test: ## Run all tests; T=name runs one file, case or function

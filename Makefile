@@ -171,10 +171,15 @@ golden-update: ## Write the golden tests' expected output anew; read the diff
 	$(Q)$(SUBMAKE) all
 	$(Q)UPDATE=1 test/golden/run
 
-.PHONY: bench demo
+.PHONY: bench bench-cluster demo
 bench: ## Measure large clusters, beside other layouts; BENCH_QUICK=1
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) run-bench
+
+bench-cluster: ## Measure beside kube-proxy, with a real API server; BENCH_QUICK=1
+	@test/tools/deps build test
+	$(Q)$(SUBMAKE) all
+	$(Q)test/bench/run-cluster
 
 demo: ## Show a Service balance connections between network namespaces (root)
 	@test/tools/deps build demo

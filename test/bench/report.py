@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
+import statistics
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from figures import Change, Figures, Plan, Unchanged
 from latency import Latency
 from layouts import Size
 from program import Part, Started, Usage
@@ -143,3 +145,63 @@ def text(machine_lines: str, results: Results) -> str:
         latency_table(results.latencies),
     )
     return "\n\n".join(parts)
+
+
+# The bench with a real API server -----------------------------------------------------------------
+
+
+def _percentiles(seconds: Iterable[float]) -> str:
+    deciles = statistics.quantiles(seconds, n=10)
+    return f"{deciles[4] * 1000:,.1f} / {deciles[8] * 1000:,.1f}"
+
+
+def _change_figures(changes: Sequence[Change]) -> dict[str, str]:
+    return {
+        "one update: until acknowledged, ms p50 / p90": _percentiles(
+            c.acknowledged_s for c in changes
+        ),
+        "one update: until committed, ms p50 / p90": _percentiles(c.committed_s for c in changes),
+        "one update: commit behind answer, ms p50 / p90": _percentiles(
+            c.committed_s - c.acknowledged_s for c in changes
+        ),
+    }
+
+
+def _unchanged_figures(u: Unchanged | None) -> dict[str, str]:
+    return {
+        "restart without changes: until settled, wall s": f"{u.wall_s:,.2f}" if u else NO_FIGURE,
+        "restart without changes: messages with elements": f"{u.messages}" if u else NO_FIGURE,
+    }
+
+
+def _cluster_figures(f: Figures) -> dict[str, str]:
+    before, early, late = map(_megabytes, f.memory_kb)
+    return {
+        "start: until committed, wall s": f"{f.start.wall_s:,.2f}",
+        "start: CPU s": f"{f.start.cpu_s:,.2f}",
+        "start: peak memory, MB": _megabytes(f.start.peak_kb),
+        "restart: until committed, wall s": f"{f.restart.wall_s:,.2f}",
+        "restart: CPU s": f"{f.restart.cpu_s:,.2f}",
+        "restart: peak memory, MB": _megabytes(f.restart.peak_kb),
+        **_unchanged_figures(f.unchanged),
+        **_change_figures(f.changes),
+        "nft list ruleset, wall s": f"{f.listing_s:,.2f}",
+        "nft list ruleset, MB of text": f"{f.listing_bytes / 1e6:,.1f}",
+        "churn: changes a second": f"{f.churn_rate:,.1f}",
+        "churn: memory before, MB": before,
+        "churn: memory after a tenth, MB": early,
+        "churn: memory at its end, MB": late,
+        "idle: CPU ms a minute": f"{f.idle_ms:,.1f}",
+    }
+
+
+def cluster_text(
+    machine_lines: str, plan: Plan, filled_s: float, results: Mapping[str, Figures]
+) -> str:
+    """The whole report of test/bench/cluster.py."""
+    columns = [_cluster_figures(f) for f in results.values()]
+    rows = ([name, *(column[name] for column in columns)] for name in columns[0])
+    filled = f"* the API server was filled in {filled_s:.0f} s; churn {plan.churn_s / 60:g} minutes"
+    return "\n\n".join(
+        (f"{machine_lines}\n{filled}", table((f"Services x endpoints: {plan.size}", *results), rows))
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import re
 import signal
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from rig import objects
-from rig.agent import Agent
+from rig.agent import Agent, wait_until
 from rig.client import HANG_S, Datagrams, connected
 from rig.cluster import FLAGS, Cluster
+from rig.faults import Fault, Faults
 from rig.frontends import Frontends, everywhere
 from rig.netns import Namespace
 from rig.objects import Object
@@ -271,6 +273,50 @@ def test_N2_flow_that_slipped_through_a_gap(own_flows: Flows, family: int) -> No
     assert flow.ask() == "refused"
     agent.signal(signal.SIGCONT)
     own_flows.wait_answered(flow, "web-1")
+
+
+@pytest.fixture
+def faulty_flows(own_cluster: Cluster) -> Iterator[tuple[Flows, Faults]]:
+    """Flows through a node whose agent suffers from faults."""
+    with contextlib.ExitStack() as cleanup:
+        faults = Faults(cleanup, own_cluster.directory)
+        agent = own_cluster.agent(wrapper=faults.wrapper)
+        agent.start()
+        yield Flows(own_cluster, agent, cleanup), faults
+
+
+@pytest.mark.parametrize("error", [errno.EINTR, errno.ENOBUFS], ids=errno.errorcode.get)
+def test_N16_sweep_that_fails_is_made_again(
+    faulty_flows: tuple[Flows, Faults], error: int
+) -> None:
+    """Whichever answer it hits, of the commit or of the sweep."""
+    flows, faults = faulty_flows
+    made = everywhere(flows.cluster, "web", "web-1", protocols=UDP)
+    running = [flows.open("pod", *made.at("cluster-ip", family)) for family in (4, 6)]
+    for flow in running:
+        flows.wait_answered(flow, "web-1")
+    for skip in range(8):
+        faults.arm(Fault.RECEIVE, skip=skip, error=error)
+        pod = f"web-{1 + (skip + 1) % 4}"
+        flows.cluster.deploy(made.object, pod)
+        for flow in running:
+            flows.wait_answered(flow, pod)
+        faults.disarm()
+    assert bool(flows.agent.logged("UDP flows can't be swept")) == (error == errno.ENOBUFS)
+
+
+def test_N16_killed_behind_the_commit(faulty_flows: tuple[Flows, Faults], family: int) -> None:
+    flows, faults = faulty_flows
+    made = everywhere(flows.cluster, "web", "web-1", protocols=UDP)
+    flow = flows.open("outside", *made.at("node-port", family))
+    flows.wait_answered(flow, "web-1")
+    for pod in ("web-3", "web-1", "refused", "web-2"):
+        faults.arm(Fault.KILL)
+        flows.cluster.deploy(made.object, *(name for name in [pod] if name != "refused"))
+        wait_until("the agent to be killed", lambda: not flows.agent.running)
+        faults.disarm()
+        flows.agent.start()
+        flows.wait_answered(flow, pod)
 
 
 def test_nothing_is_done_without_a_change_for_udp(own_cluster: Cluster) -> None:

@@ -19,6 +19,7 @@
 
 #include "base/addr.h"
 #include "base/cleanup.h"
+#include "fail-alloc.h"
 #include "kernel-fixture.h"
 #include "kernel/conntrack.h"
 #include "kernel/netlink.h"
@@ -411,6 +412,32 @@ static void test_rules_may_change_between_steps(struct kernel *k)
 	assert_true(conntrack_counts(ct)->deleted < conntrack_counts(ct)->seen);
 }
 
+static void test_H1_pass_without_memory(struct kernel *k)
+{
+	_cleanup_rules_ struct conntrack_rules rules = { 0 };
+	bool failed = true;
+	unsigned n = 0;
+
+	translate(k);
+	send_packet("10.96.0.1", SOCK_DGRAM, 1001, 53, 2);
+	note(&rules.kept, "10.96.0.1", NULL);
+	while (failed) {
+		_cleanup_(conntrack_endp) struct conntrack *ct = NULL;
+		int r;
+
+		assert_int_equal(list(k)->n, 1);
+		fail_alloc_at(++n);
+		r = conntrack_begin(&ct, &k->err);
+		while (r == 0 && (r = conntrack_step(ct, &rules, &k->err)) > 0)
+			r = 0;
+		failed = fail_alloc_end();
+		assert_int_equal(r, failed ? -ENOMEM : 0);
+		if (r == 0)
+			assert_int_equal(conntrack_counts(ct)->deleted, 1);
+	}
+	assert_int_equal(n, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +448,7 @@ int main(void)
 		kernel_test(test_zones_are_minded),
 		kernel_test(test_many_entries_take_many_steps),
 		kernel_test(test_entries_of_tcp_are_not_sent_here),
+		kernel_test(test_H1_pass_without_memory),
 		kernel_test(test_rules_may_change_between_steps),
 	};
 

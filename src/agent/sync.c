@@ -171,7 +171,7 @@ int sync_now(struct sync *s, struct error *err)
 		r = loop_timer_arm(s->sweep, SWEEP_DELAY_MS);
 	s->sweep_armed = r == 0;
 	if (r == 0)
-		r = flow_sweep_request(&s->flows, s->first || s->repaired);
+		r = flow_sweep_request(&s->flows, s->repaired);
 	s->repaired = false;
 	/* Not before: until the sources have told everything, nothing may be compared. */
 	if (r == 0 && s->first)

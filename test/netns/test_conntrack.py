@@ -246,6 +246,17 @@ def test_N16_change_while_the_agent_is_away(own_flows: Flows, how: int) -> None:
             assert flow.ask() == "web-1"
 
 
+def test_N16_last_service_removed_while_the_agent_is_away(own_flows: Flows, family: int) -> None:
+    cluster, agent = own_flows.cluster, own_flows.agent
+    made = everywhere(cluster, "removed", "web-1", protocols=UDP)
+    flow = own_flows.open("outside", *made.at("node-port", family))
+    own_flows.wait_answered(flow, "web-1")
+    agent.stop()
+    cluster.remove("removed")
+    agent.start()
+    own_flows.wait_answered(flow, "refused")
+
+
 def test_N16_change_while_it_is_killed_again_and_again(own_flows: Flows, family: int) -> None:
     cluster, agent = own_flows.cluster, own_flows.agent
     made = everywhere(cluster, "hunted", "web-1", protocols=UDP)

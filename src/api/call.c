@@ -133,6 +133,16 @@ static uint64_t retry_after_ms(CURL *easy)
 	return *end || seconds > UINT32_MAX ? 0 : seconds * 1000;
 }
 
+/* One coding makes up to a thousand bytes of one, and libcurl takes off several in a row: without an end in
+ * one turn of the loop. */
+static bool is_coded_once(CURL *easy, const char *name)
+{
+	struct curl_header *h;
+
+	return curl_easy_header(easy, name, 0, CURLH_HEADER, -1, &h) != CURLHE_OK ||
+	       (h->amount == 1 && !strchr(h->value, ','));
+}
+
 static int head_tell(const struct api_call *call, int status)
 {
 	char type[128] = "";
@@ -163,7 +173,10 @@ static size_t on_header(char *line, size_t size, size_t len, void *userdata)
 
 	call->refused = status == 401 && !call->renewed;
 	phase_begin(call, PHASE_BODY);
-	if (!call->refused)
+	if (!is_coded_once(call->easy, "Content-Encoding") ||
+	    !is_coded_once(call->easy, "Transfer-Encoding"))
+		call->handler_result = -EBADMSG;
+	else if (!call->refused)
 		call->handler_result = head_tell(call, (int)status);
 	return call->handler_result < 0 ? 0 : len;
 }
@@ -176,8 +189,11 @@ static size_t on_body(char *data, size_t size, size_t len, void *userdata)
 	(void)size;
 	if (call->state == CALL_DROPPED)
 		return CURL_WRITEFUNC_ERROR;
+	/* Nobody needs the body of a 401 that is answered by another attempt: no piece moves its deadline. */
+	if (call->refused)
+		return len;
 	call->phase_begin_us = monotonic_us();
-	if (call->refused || len == 0)
+	if (len == 0)
 		return len;
 	call->handler_result = call->handlers.body(data, len, call->handlers.userdata);
 	return call->handler_result < 0 ? CURL_WRITEFUNC_ERROR : len;

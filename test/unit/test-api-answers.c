@@ -138,6 +138,38 @@ static void test_A9_broken_gzip_is_an_error(void **state)
 			"HTTP: Unrecognized or bad HTTP Content or Transfer-Encoding\n");
 }
 
+/* A few bytes could become more than anybody can read. */
+static void test_A10_gzip_in_gzip_is_refused(void **state)
+{
+	static const char *const codings[] = {
+		"Content-Encoding: gzip, gzip\r\n",
+		"Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n",
+		"Transfer-Encoding: gzip, gzip\r\n",
+	};
+	static const unsigned char twice[] = {
+		0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0x03, 0x93, 0xef, 0xe6,
+		0x60, 0x00, 0x01, 0x26, 0xe6, 0xd3, 0xe7, 0xd9, 0x18, 0xdc, 0xef, 0xde, 0xa9,
+		0x64, 0x02, 0xf2, 0x00, 0xf9, 0x60, 0x66, 0xbc, 0x16, 0x00, 0x00, 0x00,
+	};
+	struct api_world *w = *state;
+	struct listener *l = api_listener(w, "a");
+
+	for (size_t i = 0; i < ARRAY_SIZE(codings); i++) {
+		static const char head[] = "HTTP/1.1 200 OK\r\n";
+		struct http_exchange *x;
+
+		api_ask(l, &(struct api_request){ .path = "/" });
+		x = http_next(w->server);
+		http_raw(x, head, sizeof(head) - 1);
+		http_raw(x, codings[i], strlen(codings[i]));
+		http_raw(x, "\r\n", 2);
+		http_raw(x, twice, sizeof(twice));
+		http_cut(x);
+		api_wait(l);
+		assert_heard(w, "a done EBADMSG: SERVER: its answer is not wanted: Bad message\n");
+	}
+}
+
 static void test_A9_what_is_no_http_is_an_error(void **state)
 {
 	struct api_world *w = *state;
@@ -206,6 +238,7 @@ int main(void)
 		api_test(test_gzip_is_taken_off),
 		api_test(test_A9_gzip_with_a_wrong_checksum_is_an_error),
 		api_test(test_A9_broken_gzip_is_an_error),
+		api_test(test_A10_gzip_in_gzip_is_refused),
 		api_test(test_A9_what_is_no_http_is_an_error),
 		api_test(test_A9_body_that_breaks_off_is_an_error),
 		api_test(test_connection_without_an_answer_is_an_error),

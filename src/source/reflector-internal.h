@@ -53,9 +53,13 @@ struct reflector_limits {
 	uint64_t watch_margin_ms;  /* behind the end that was asked for, before we end it */
 	uint64_t watch_short_ms;   /* a watch that lasts longer has begun well */
 	uint64_t initial_quiet_ms; /* of a watch list, before its end is given up */
+	uint64_t list_ms;          /* for a page, or for a watch list up to its end */
+	uint64_t refusal_ms;       /* to hear why we are refused */
+	uint64_t hurry_ms;         /* between requests that need not wait for the back-off */
 	uint64_t patience_ms;      /* with a server whose watches fail, before a list is tried */
 	uint64_t retry_after_max_ms;
 	size_t max_objects;
+	unsigned max_pages;
 };
 
 /* The request that runs, or the one that ended last. */
@@ -79,7 +83,8 @@ struct staging {
 	struct object **objects; /* those that differ from what was told; holes are NULL */
 	size_t n, capacity;
 	size_t n_items; /* all that were in it */
-	char *token;    /* of the next page; NULL: the first */
+	unsigned n_pages;
+	char *token; /* of the next page; NULL: the first */
 	char version[VERSION_BYTES];
 };
 
@@ -113,6 +118,7 @@ struct reflector {
 	struct request request;
 	struct loop_source *retry, *deadline; /* timers */
 	struct backoff backoff;
+	uint64_t hurried_us; /* when the latest request was made that did not wait for it */
 	uint64_t random;
 
 	struct row row;

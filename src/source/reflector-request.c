@@ -154,7 +154,7 @@ static int on_head(const struct api_head *head, void *userdata)
 	q->retry_after_ms = head->retry_after_ms;
 	q->head_us = r->stats.last_heard_us = monotonic_us();
 	if (q->status != 200)
-		return 0;
+		return loop_timer_arm(r->deadline, r->limits.refusal_ms);
 	if (strcmp(head->content_type, "application/json") != 0) {
 		error_set(&q->why, -EPROTO, "the answer is \"%.64s\", not JSON",
 			  head->content_type);
@@ -185,6 +185,19 @@ static int on_body(const char *data, size_t len, void *userdata)
 	return rc;
 }
 
+/* Another page follows. Servers may send empty ones, but not for ever. */
+static int page_follow(struct reflector *r, const char *token)
+{
+	struct staging *s = &r->staging;
+
+	if (++s->n_pages >= r->limits.max_pages) {
+		error_set(&r->request.why, -EPROTO, "more than %u pages", r->limits.max_pages);
+		return request_judge(&r->request, OUTCOME_GARBAGE);
+	}
+	s->token = strdup(token);
+	return s->token ? 0 : request_fail(r, -ENOMEM);
+}
+
 static void page_take(struct reflector *r, const struct list_head *head)
 {
 	struct staging *s = &r->staging;
@@ -196,13 +209,12 @@ static void page_take(struct reflector *r, const struct list_head *head)
 	free(s->token);
 	s->token = NULL;
 	if (*head->continue_token) {
-		s->token = strdup(head->continue_token);
-		rc = s->token ? 0 : -ENOMEM;
 		/* A list of any version comes whole from the watch cache, if there is one. */
 		r->paged |= first && !*r->version && !r->version_lost;
-	} else {
-		rc = reflector_listed(r, s->version);
+		(void)page_follow(r, head->continue_token);
+		return;
 	}
+	rc = reflector_listed(r, s->version);
 	if (rc < 0)
 		request_fail(r, rc);
 }
@@ -275,19 +287,40 @@ static void on_done(int rc, const struct error *err, void *userdata)
 		(void)loop_timer_arm(r->retry, 0);
 }
 
+static uint64_t left_ms(uint64_t since_us, uint64_t limit_ms)
+{
+	uint64_t passed_ms = (monotonic_us() - since_us) / 1000;
+
+	return passed_ms < limit_ms ? limit_ms - passed_ms : 0;
+}
+
+/* How much longer the server may go on like this. It was told when to end a watch; before its end a watch
+ * list may neither fall silent nor trickle for ever. */
+static uint64_t request_left_ms(const struct reflector *r)
+{
+	const struct request *q = &r->request;
+	uint64_t quiet_ms, whole_ms;
+
+	if (r->phase == PHASE_WATCH)
+		return left_ms(q->head_us, q->watch_ms);
+	quiet_ms = left_ms(r->stats.last_heard_us, r->limits.initial_quiet_ms);
+	whole_ms = left_ms(q->head_us, r->limits.list_ms);
+	return quiet_ms < whole_ms ? quiet_ms : whole_ms;
+}
+
 int request_deadline(void *userdata)
 {
 	struct reflector *r = userdata;
 	struct request *q = &r->request;
-	uint64_t limit_ms = r->phase == PHASE_WATCH ? q->watch_ms : r->limits.initial_quiet_ms;
-	uint64_t silent_ms = (monotonic_us() - r->stats.last_heard_us) / 1000;
+	uint64_t wait_ms = q->status == 200 ? request_left_ms(r) : 0;
 
-	if (r->phase == PHASE_WATCH && !q->settled)
+	if (q->status == 200 && r->phase == PHASE_WATCH && !q->settled)
 		reflector_settled(r);
-	if (silent_ms < limit_ms)
-		return loop_timer_arm(r->deadline, limit_ms - silent_ms);
+	if (wait_ms > 0)
+		return loop_timer_arm(r->deadline, wait_ms);
 	q->call = api_call_cancel(q->call);
-	watch_end(r);
+	/* As if the body ended here. */
+	answer_end(r);
 	reflector_ended(r);
 	return 0;
 }
@@ -368,6 +401,7 @@ static int request_call(struct reflector *r)
 	request.path = buf_text(&path);
 	request.uncompressed = !list;
 	request.idle_timeout_ms = list ? 0 : UINT64_MAX;
+	request.total_timeout_ms = list ? r->limits.list_ms : 0;
 	rc = api_call(r->client, &request, &handlers, &q->call, &q->why);
 	return rc < 0 ? request_judge(q, OUTCOME_LOCAL) : 0;
 }

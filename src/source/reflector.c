@@ -17,9 +17,13 @@ static const struct reflector_limits usual_limits = {
 	.watch_margin_ms = 30 * 1000,
 	.watch_short_ms = 500,
 	.initial_quiet_ms = 10 * 1000,
+	.list_ms = REFLECTOR_LIST_MAX_MS,
+	.refusal_ms = 10 * 1000,
+	.hurry_ms = 500,
 	.patience_ms = 60 * 1000,
 	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
 	.max_objects = REFLECTOR_MAX_OBJECTS,
+	.max_pages = REFLECTOR_MAX_PAGES,
 };
 
 /* What is done about an outcome. Without all of these: the same request again when the back-off says so,
@@ -64,6 +68,7 @@ static const uint8_t reactions[PHASE_COUNT][OUTCOME_COUNT] = {
 		[OUTCOME_REFUSED] = RELIST,
 		[OUTCOME_SERVER_ERROR] = PATIENCE,
 		[OUTCOME_GARBAGE] = ROW,
+		[OUTCOME_LOCAL] = ROW, /* it stands before the news that would make room */
 	},
 };
 
@@ -140,12 +145,22 @@ static void list_begin(struct reflector *r)
 	staging_begin(r);
 }
 
+/* At once, unless that was done only just now: not every circle is a row. */
+static uint64_t hurry_delay_ms(struct reflector *r, uint64_t now_us)
+{
+	uint64_t since_ms = (now_us - r->hurried_us) / 1000, hurry_ms = r->limits.hurry_ms;
+	uint64_t delay_ms = since_ms < hurry_ms ? hurry_ms - since_ms : 0;
+
+	r->hurried_us = now_us + delay_ms * 1000;
+	return delay_ms;
+}
+
 static uint64_t retry_delay_ms(struct reflector *r, unsigned reaction, uint64_t now_us)
 {
 	uint64_t wish_ms = r->request.retry_after_ms;
 
 	if ((reaction & NOW) && r->row.n <= 1)
-		return 0;
+		return hurry_delay_ms(r, now_us);
 	if (wish_ms > r->limits.retry_after_max_ms)
 		wish_ms = r->limits.retry_after_max_ms;
 	return backoff_next(&r->backoff, now_us, wish_ms);

@@ -28,8 +28,10 @@ enum reflector_limit {
 	REFLECTOR_WATCH_MIN_S = 300,          /* how long a watch is asked for: at random between */
 	REFLECTOR_WATCH_MAX_S = 600,
 	REFLECTOR_RETRY_AFTER_MAX_MS = 5 * 60 *
-				       1000, /* longer wishes of a server become this one */
+				       1000,   /* longer wishes of a server become this one */
+	REFLECTOR_LIST_MAX_MS = 5 * 60 * 1000, /* a page; a healthy server takes a minute */
 	REFLECTOR_MAX_OBJECTS = 1000 * 1000,
+	REFLECTOR_MAX_PAGES = 10 * 1000, /* pages may be empty */
 };
 
 struct reflector_config {

@@ -25,9 +25,12 @@ static const struct reflector_limits short_limits = {
 	.watch_margin_ms = HOUR_MS,
 	.watch_short_ms = 0,
 	.initial_quiet_ms = HOUR_MS,
+	.list_ms = HOUR_MS,
+	.refusal_ms = HOUR_MS,
 	.patience_ms = HOUR_MS,
 	.retry_after_max_ms = REFLECTOR_RETRY_AFTER_MAX_MS,
 	.max_objects = REFLECTOR_MAX_OBJECTS,
+	.max_pages = REFLECTOR_MAX_PAGES,
 };
 
 static int on_apply(struct object *o, void *userdata)
@@ -229,6 +232,28 @@ void reflected_renew(struct reflected *f)
 	/* Any call makes the client look at its files. */
 	assert_int_equal(api_call(f->client, &request, &handlers, &call, NULL), 0);
 	http_reply(next_request(f, "/version"), 200, NULL, "{}");
+}
+
+struct trickle {
+	struct http_server *server;
+	struct http_exchange *exchange;
+	size_t n_requests;
+};
+
+static bool trickle_is_over(void *userdata)
+{
+	const struct trickle *t = userdata;
+
+	http_chunk(t->exchange, " ");
+	return http_requests(t->server) > t->n_requests;
+}
+
+void reflected_trickle(struct reflected *f, struct http_exchange *x)
+{
+	struct trickle t = { f->server, x, http_requests(f->server) };
+
+	http_wait(f->server, trickle_is_over, &t);
+	assert_true(http_gone(x));
 }
 
 struct expectation {

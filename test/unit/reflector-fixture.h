@@ -80,6 +80,8 @@ void assert_reflected(struct reflected *f, const char *expected);
 /* Give the client another CA, so that the requests that run are of no use, and take the one by which it was
  * led to see that. */
 void reflected_renew(struct reflected *f);
+/* Let @x send white space, and no end of it, until there is another request. */
+void reflected_trickle(struct reflected *f, struct http_exchange *x);
 /* The step of the back-off's latest delay; 0: there was none. */
 void assert_backed_off(const struct reflected *f, uint64_t step_ms);
 

@@ -452,13 +452,48 @@ static void test_limit_of_objects(void **state)
 	http_reply(next_request(f, FIRST_LIST), 200, NULL, two);
 	http_chunk(next_stream(f, WATCH_QUERY("9")), good);
 	http_chunk(next_stream(f, WATCH_QUERY("9")), bad);
-	http_chunk(next_stream(f, WATCH_QUERY("9")),
-		   EVENT("DELETED", ITEM("a", "u1", "9")) EVENT("ADDED", ITEM("c", "u3", "10")));
+	/* What would make room may stand behind the event that we can't take. */
+	http_reply(next_request(f, SERVICES "?resourceVersion=9"), 200, NULL,
+		   LIST("10", ITEM("b", "u2", "3") "," ITEM("c", "u3", "10")));
 	assert_reflected(f, "apply default/a@3\n"
 			    "apply default/b@3\n"
 			    "synced Service\n"
 			    "remove default/a\n"
 			    "apply default/c@10\n");
+}
+
+static void test_A10_pages_without_end(void **state)
+{
+	struct reflected *f = *state;
+
+	reflected_start(f, false);
+	assert_int_equal(f->reflector->limits.max_pages, REFLECTOR_MAX_PAGES);
+	f->reflector->limits.max_pages = 3;
+	http_reply(next_request(f, FIRST_LIST), 200, NULL, PAGE("9", "t", ""));
+	http_reply(next_request(f, SERVICES "?continue=t&limit=500"), 200, NULL,
+		   PAGE("9", "t", ""));
+	http_reply(next_request(f, SERVICES "?continue=t&limit=500"), 200, NULL,
+		   PAGE("9", "t", ""));
+	next_request(f, SERVICES "?resourceVersion=0&limit=500");
+	assert_backed_off(f, BACKOFF_FIRST_MS);
+	assert_reflected(f, "report services: can't list services: more than 3 pages\n");
+}
+
+static void test_A11_list_that_trickles_is_given_up(void **state)
+{
+	struct reflected *f = *state;
+	struct http_exchange *x;
+
+	reflected_start(f, false);
+	f->reflector->limits.list_ms = 60;
+	x = next_request(f, FIRST_LIST);
+	http_begin(x, 200, NULL);
+	http_chunk(x, "{\"kind\":\"ServiceList\",\"items\":[" ITEM("a", "u1", "3"));
+	reflected_trickle(f, x);
+	next_request(f, FIRST_LIST);
+	assert_reflected(f, "report services: can't list services: SERVER: no whole answer within "
+			    "60 ms\n");
+	assert_int_equal(reflector_stats(f->reflector).objects, 0);
 }
 
 static void test_receiver_that_fails_gets_the_rest_later(void **state)
@@ -501,6 +536,8 @@ int main(void)
 		REFLECTED_TEST(test_bad_objects_of_a_list),
 		REFLECTED_TEST(test_A10_object_that_is_too_big_is_named),
 		REFLECTED_TEST(test_limit_of_objects),
+		REFLECTED_TEST(test_A10_pages_without_end),
+		REFLECTED_TEST(test_A11_list_that_trickles_is_given_up),
 		REFLECTED_TEST(test_receiver_that_fails_gets_the_rest_later),
 	};
 

@@ -418,6 +418,7 @@ static void world_start(struct world *w, struct reflected *f, uint64_t seed)
 		fail_msg("%s", err.message);
 	f->reflector->backoff.first_ms = 0;
 	f->reflector->limits.watch_short_ms = 0;
+	f->reflector->limits.hurry_ms = 0;
 }
 
 static void test_A16_random_scripts(void **state)

@@ -180,6 +180,20 @@ static void test_deadline_ends_with_its_request(void **state)
 	assert_int_equal(reflector_stats(f->reflector).failures, 1);
 }
 
+static void test_A17_trickles(void **state)
+{
+	struct reflected *f = *state;
+	struct http_exchange *x;
+
+	reflected_start(f, true);
+	f->reflector->limits.initial_quiet_ms = 20;
+	f->reflector->limits.list_ms = 60;
+	x = next_stream(f, WATCH_LIST_QUERY);
+	http_chunk(x, EVENT("ADDED", ITEM("a", "u1", "3")));
+	reflected_trickle(f, x);
+	assert_fell_back(f);
+}
+
 /* A server that can't be asked has not refused. */
 static void test_failures_that_are_no_refusal(void **state)
 {
@@ -365,6 +379,7 @@ int main(void)
 		REFLECTED_TEST(test_A17_ended_too_early),
 		REFLECTED_TEST(test_A17_never_completed),
 		REFLECTED_TEST(test_deadline_ends_with_its_request),
+		REFLECTED_TEST(test_A17_trickles),
 		REFLECTED_TEST(test_failures_that_are_no_refusal),
 		cmocka_unit_test(test_A5_watch_list_of_a_version_that_is_not_there),
 		cmocka_unit_test(test_half_a_watch_list_is_no_list),

@@ -449,6 +449,61 @@ static void test_silent_watch_is_ended_by_us(void **state)
 	assert_int_equal(stats_of(f).failures, 0);
 }
 
+static void test_A11_watch_that_trickles_is_ended_by_us(void **state)
+{
+	struct reflected *f = *state;
+	struct http_exchange *x;
+
+	reflected_start(f, false);
+	f->reflector->limits.watch_min_s = f->reflector->limits.watch_max_s = 0;
+	f->reflector->limits.watch_margin_ms = 20;
+	http_reply(next_request(f, SERVICES "?resourceVersion=0"), 200, NULL, TWO);
+	x = http_next(f->server);
+	http_begin(x, 200, NULL);
+	reflected_trickle(f, x);
+	assert_int_equal(stats_of(f).watches, 2);
+	assert_int_equal(stats_of(f).failures, 0);
+}
+
+/* Whatever of it has come by then is told. */
+static void test_A11_refusal_that_never_ends(void **state)
+{
+	struct reflected *f = *state;
+	struct http_exchange *x = reflected_watch(f, TWO);
+
+	f->reflector->limits.refusal_ms = 20;
+	http_begin(x, 503, NULL);
+	x = next_request(f, WATCH_QUERY("9"));
+	assert_reflected(f, "report services: can't watch services: the server answers 503\n");
+	http_begin(x, 403, NULL);
+	http_chunk(x, "go away");
+	reflected_trickle(f, x);
+	next_request(f, WATCH_QUERY("9"));
+	assert_reflected(f, "report services: may not watch services: go away (RBAC)\n");
+	assert_backed_off(f, 2 * BACKOFF_FIRST_MS);
+}
+
+/* News or not, a server that ends every watch does not make us ask all the time. */
+static void test_hurry_has_a_limit(void **state)
+{
+	enum { HURRY_MS = 100 };
+	struct reflected *f = *state;
+	struct http_exchange *x = reflected_watch(f, TWO);
+	uint64_t begin_us;
+
+	f->reflector->limits.hurry_ms = HURRY_MS;
+	http_reply(x, 200, NULL, BOOKMARK("10"));
+	x = next_request(f, WATCH_QUERY("10"));
+	begin_us = f->reflector->hurried_us;
+	http_reply(x, 200, NULL, BOOKMARK("11"));
+	http_reply(next_request(f, WATCH_QUERY("11")), 410, NULL, GONE);
+	assert_true(monotonic_us() - begin_us >= HURRY_MS * 1000);
+	http_reply(next_request(f, SERVICES "?resourceVersion=11"), 410, NULL, GONE);
+	http_reply(next_request(f, SERVICES), 504, NULL, TOO_LARGE);
+	next_request(f, SERVICES);
+	assert_true(monotonic_us() - begin_us >= 3 * HURRY_MS * 1000);
+}
+
 static void test_watches_are_asked_for_at_random(void **state)
 {
 	unsigned seen[2] = { 0 };
@@ -618,6 +673,9 @@ int main(void)
 		REFLECTED_TEST(test_A19_unknown_words_are_counted),
 		REFLECTED_TEST(test_A2_server_is_gone_for_a_while),
 		REFLECTED_TEST(test_silent_watch_is_ended_by_us),
+		REFLECTED_TEST(test_A11_watch_that_trickles_is_ended_by_us),
+		REFLECTED_TEST(test_A11_refusal_that_never_ends),
+		REFLECTED_TEST(test_hurry_has_a_limit),
 		cmocka_unit_test(test_watches_are_asked_for_at_random),
 		REFLECTED_TEST(test_event_that_was_not_taken_is_heard_again),
 		REFLECTED_TEST(test_removed_object_that_comes_back),

@@ -26,7 +26,7 @@ struct cluster {
 	struct api_client *client;
 	struct apiserver *source;
 	struct event_recorder *recorder;
-	struct loop_source *patience;
+	struct loop_source *patience, *beginning;
 	bool node_is_known;
 	bool is_ready;
 };
@@ -43,7 +43,16 @@ static void cluster_check_ready(struct cluster *c)
 		return;
 	c->is_ready = true;
 	loop_timer_disarm(c->patience);
+	/* Not at once: a list may be just half told. */
+	loop_timer_arm(c->beginning, 0);
+}
+
+static int on_beginning(void *userdata)
+{
+	struct cluster *c = userdata;
+
 	c->ready(c->userdata);
+	return 0;
 }
 
 static int on_apply(struct object *o, void *userdata)
@@ -166,6 +175,8 @@ static int cluster_connect(struct cluster *c, struct loop *loop, struct error *e
 		r = event_recorder_new(c->client, loop, &recorder, &c->recorder, err);
 	if (r == 0)
 		r = loop_add_timer(loop, on_patience, c, &c->patience, err);
+	if (r == 0)
+		r = loop_add_timer(loop, on_beginning, c, &c->beginning, err);
 	if (r == 0 && loop_timer_arm(c->patience, c->options->cache_sync_timeout_ms) < 0)
 		r = error_set(err, -ERANGE, "arm a timer");
 	if (r == 0)
@@ -208,6 +219,7 @@ struct cluster *cluster_free(struct cluster *c)
 	if (!c)
 		return NULL;
 	loop_source_free(c->patience);
+	loop_source_free(c->beginning);
 	apiserver_free(c->source);
 	event_recorder_free(c->recorder);
 	api_client_free(c->client);

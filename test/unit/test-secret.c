@@ -44,7 +44,7 @@ static void test_equal_compares_all_bytes(void **state)
 	static const struct {
 		const char *bytes;
 		size_t len;
-	} others[] = { { "toke", 4 }, { "token\0", 6 }, { "tokem", 5 }, { "Token", 5 }, { "", 0 } };
+	} others[] = { { "tok", 3 }, { "token\0", 6 }, { "tokem", 5 }, { "Token", 5 }, { "", 0 } };
 	struct secret *s = secret_new("token", 5), *same = secret_new("token", 5);
 
 	(void)state;

@@ -11,10 +11,10 @@ import pytest
 from rig import objects, state
 from rig.agent import Agent
 from rig.api import kubeconfig
-from rig.api.cluster import API_IPS, KINDS, SERVER_NAMES, URLS, ApiCluster
+from rig.api.cluster import ALL_LOGGED, API_IPS, KINDS, SERVER_NAMES, URLS, ApiCluster
 from rig.api.server import PORT, Handshake
 from rig.client import ask
-from rig.cluster import cluster_ip
+from rig.cluster import FLAGS, cluster_ip
 from rig.frontends import Frontends, without_failures
 from rig.mounts import mounted
 
@@ -48,7 +48,8 @@ def be_normal(cluster: ApiCluster) -> None:
     ids=["unreachable", "refused", "closed"],
 )
 def test_A1_down_at_the_start(cluster: ApiCluster, web: Frontends, fail, recover) -> None:  # type: ignore[no-untyped-def]
-    agent = cluster.agent()
+    # Nothing is compared with the kernel as long as nothing is known, however often that is due.
+    agent = cluster.agent(flags=(*FLAGS, ALL_LOGGED, "--ipvs-sync-period=1s"))
     agent.start()
     cluster.settle(agent)
     agent.stop()

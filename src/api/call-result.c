@@ -105,6 +105,10 @@ static int transfer_result(const struct api_call *call, CURLcode code, struct er
 	case CURLE_COULDNT_RESOLVE_PROXY:
 		return error_set(err, -EHOSTUNREACH,
 				 "connect to %s: the proxy's URL or name is not known", s->peer);
+	case CURLE_NOT_BUILT_IN: /* libcurl's own sentence may quote the proxy's URL, password and all */
+		return error_set(err, -EHOSTUNREACH,
+				 "connect to %s: this libcurl can't do what its proxy needs",
+				 s->peer);
 	case CURLE_COULDNT_CONNECT:
 		return connect_result(call, err);
 	case CURLE_OPERATION_TIMEDOUT:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rig import objects
-from rig.agent import Agent
+from rig.agent import Agent, wait_until
 from rig.api import kubeconfig, proxy
 from rig.api.certificates import EXPIRED, NOT_YET_VALID, Authority, Certificate
 from rig.api.cluster import API_IPS, KINDS, SERVER_NAMES, URLS, ApiCluster
@@ -162,6 +164,13 @@ def test_kubeconfig_with_a_certificate_of_a_plugin(cluster: ApiCluster) -> None:
     started(cluster, cluster.agent(source=source))
 
 
+def test_kubeconfig_with_a_password(cluster: ApiCluster) -> None:
+    password = cluster.canaries.new("password")
+    cluster.api.passwords = {f"agent:{password}"}
+    source = cluster.kubeconfig(kubeconfig.with_password("agent", password))
+    started(cluster, cluster.agent(source=source))
+
+
 @pytest.fixture
 def proxy_url(cluster: ApiCluster) -> Iterator[str]:
     """A proxy on the client's host."""
@@ -195,6 +204,44 @@ def test_proxy_of_the_environment(cluster: ApiCluster, proxy_url: str) -> None:
     excepted = f"NO_PROXY={API_IPS[4]}"
     started(cluster, cluster.agent(wrapper=(*wrapper, excepted), name="direct"))
     assert {c.client for c in cluster.api.connections[mark:]} == {cluster.node1.ips[4]}
+
+
+def test_S7_password_of_a_proxy(cluster: ApiCluster) -> None:
+    password = cluster.canaries.new("proxy")
+    proxy_url = f"http://agent:{password}@{CLIENT_IPS[4]}:{PROXY_PORT}"
+    user = kubeconfig.with_token(cluster.token)
+    agent = cluster.agent(source=cluster.kubeconfig(user, proxy_url=proxy_url))
+    agent.start()
+    agent.wait_logged("level=warn.*proxy")
+
+
+BROKEN_USERS = {
+    "no end": '{"token": "SECRET',
+    "no text": '{"token": ["SECRET"]}',
+    "two lines": '{"token": "SECRET\\nSECRET"}',
+    "no base64": '{"client-key-data": "SECRET", "client-certificate-data": "SECRET"}',
+    "no PEM": '{"client-key-data": "BASE64", "client-certificate-data": "BASE64"}',
+    "unknown": '{"token": "SECRET", "SECRET": "SECRET"}',
+    "twice": '{"password": "SECRET", "password": "SECRET"}',
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_USERS)
+def test_S7_broken_kubeconfig(cluster: ApiCluster, broken: str) -> None:
+    (flag,) = cluster.source
+    path = Path(flag.partition("=")[2])
+    text = path.read_text(encoding="utf-8")
+    secret = cluster.canaries.new("broken")
+    encoded = base64.b64encode(secret.encode()).decode()
+    user = BROKEN_USERS[broken].replace("SECRET", secret).replace("BASE64", encoded)
+    path.write_text(
+        re.sub(r"user:\n +token: .*", lambda _: f"user: {user}", text), encoding="utf-8"
+    )
+    agent = cluster.agent(source=(flag,))
+    agent.start()
+    # It may end, or not.
+    wait_until("a complaint", lambda: bool(agent.logged("level=(warn|error)")))
+    assert not any(r.status == 200 for r in cluster.api.requests)
 
 
 def test_insecure_is_said(cluster: ApiCluster) -> None:

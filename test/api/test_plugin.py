@@ -75,6 +75,25 @@ def test_H8_plugin_fails(
     recover(cluster, agent, plugin)
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        credential(token="SECRET")[:-5],
+        credential(token="SECRET").replace('"SECRET"', '["SECRET"]'),
+        credential(token="SECRET\n"),
+        credential(token="SECRET").replace("ExecCredential", "SECRET"),
+        credential(clientCertificateData="SECRET", clientKeyData="SECRET"),
+        "SECRET",
+    ],
+    ids=["no end", "no text", "two lines", "no credential", "no PEM", "nothing else"],
+)
+def test_S7_broken_answer(cluster: ApiCluster, agent: Agent, plugin: Plugin, answer: str) -> None:
+    plugin.print(answer.replace("SECRET", cluster.canaries.new("plugin")))
+    agent.start()
+    agent.wait_logged("level=warn")
+    assert not any(r.status == 200 for r in cluster.api.requests)
+
+
 # Nobody listens to SIGTERM, and a child of its own holds the pipes and floods one of them.
 HANGING = "trap '' TERM; yes 0123456789 >&2 & sleep 1000"
 

@@ -11,6 +11,8 @@ from rig.agent import Agent
 from rig.api import scripts
 from rig.api.cluster import ApiCluster
 from rig.api.exchange import Cut
+from rig.api.kubernetes import WatchList
+from rig.api.scripts import Script
 from rig.client import ask
 from rig.frontends import Frontends, without_failures
 
@@ -21,13 +23,13 @@ DEAD_S = 60.0
 # A11 ---------------------------------------------------------------------------------------------
 
 
-def check_slow(cluster: ApiCluster, agent: Agent, script: scripts.Script) -> None:
+def check_slow(cluster: ApiCluster, agent: Agent, script: Script, *verbs: str) -> None:
     """The list of Services comes as @script lets it; the others' changes show nevertheless."""
     cluster.settle(agent)
-    slow = cluster.api.on("list", "watchlist", script=script, resource="services")
+    slow = cluster.api.on(*verbs, script=script, resource="services")
     mark = cluster.api.mark
     cluster.api.relist()
-    cluster.api.wait_asked("list", "watchlist", resource="services", since=mark)
+    cluster.api.wait_asked(*verbs, resource="services", since=mark)
     marker, *slices = cluster.applied["zz-marker"]
     for endpoint in ("10.244.2.77", "10.244.2.78"):
         slices[0]["endpoints"] = [objects.endpoint(endpoint, "node2")]
@@ -40,19 +42,22 @@ def check_slow(cluster: ApiCluster, agent: Agent, script: scripts.Script) -> Non
 
 
 def test_A11_a_byte_a_second(cluster: ApiCluster, agent: Agent) -> None:
-    check_slow(cluster, agent, scripts.throttled(1))
+    check_slow(cluster, agent, scripts.throttled(1), "list", "watchlist")
     cluster.api.reset_connections()
     cluster.settle(agent)
     state.wait_equal(agent, cluster.whole())
 
 
+@pytest.mark.parametrize("verb", ["list", "watchlist"])
 @pytest.mark.parametrize(
     "script", [scripts.silent, scripts.cut(100, Cut.STALL)], ids=["no head", "no rest"]
 )
 def test_A11_deadlines_of_head_and_body(
-    cluster: ApiCluster, agent: Agent, script: scripts.Script
+    cluster: ApiCluster, agent: Agent, script: Script, verb: str
 ) -> None:
-    check_slow(cluster, agent, script)
+    # Of a watch list it is the refusal that does not end.
+    cluster.api.behaviour.watch_list = WatchList.REFUSED
+    check_slow(cluster, agent, script, verb)
     # Nobody but the agent ends it.
     cluster.settle(agent)
     state.wait_equal(agent, cluster.whole())

@@ -290,3 +290,27 @@ def test_A17_watch_list_breaks_off(cluster: ApiCluster) -> None:
     cluster.settle(agent)
     assert broken.hits == 1
     state.wait_equal(agent, cluster.whole())
+
+
+def test_A17_deleted_before_a_watch_list_is_whole(cluster: ApiCluster) -> None:
+    api = cluster.api
+    populate(cluster, 2)
+    kept, gone = (objects.service(f"web-{n}", [f"10.96.1.{n}", f"fd96::1:{n}"]) for n in range(2))
+    cluster.remove("web-1")
+    version = str(api.do(lambda: api.store.version))
+    for o in (kept, gone):
+        o["metadata"] |= {"uid": o["metadata"]["name"], "resourceVersion": version}
+    annotations = {"k8s.io/initial-events-end": "true"}
+    end = {
+        "kind": "Service",
+        "apiVersion": "v1",
+        "metadata": {"resourceVersion": version, "annotations": annotations},
+    }
+    told = [("ADDED", kept), ("ADDED", gone), ("DELETED", gone), ("BOOKMARK", end)]
+    rule = api.on("watchlist", script=scripts.events(*told), resource="services", times=1)
+    agent = cluster.agent()
+    agent.start()
+    cluster.settle(agent)
+    state.wait_equal(agent, cluster.whole())
+    assert rule.hits == 1
+    assert lists(cluster)["services"] == 1

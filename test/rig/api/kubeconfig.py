@@ -20,6 +20,10 @@ def with_token_file(path: Path) -> Object:
     return {"tokenFile": str(path)}
 
 
+def with_password(user: str, password: str) -> Object:
+    return {"username": user, "password": password}
+
+
 def with_certificate(own: Certificate) -> Object:
     """A user who is known by a certificate in files."""
     return {"client-certificate": str(own.certificate), "client-key": str(own.key)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import enum
 import socket
@@ -91,8 +92,9 @@ class ApiServer:
         self.client_ca = client_ca
         self.handshake = Handshake.NORMAL
         self.protocols: Sequence[str] = ("h2", "http/1.1")
-        # Who is let in: by bearer token, by the common name of a client certificate.
+        # Who is let in: by bearer token, by "user:password", by a client certificate's common name.
         self.tokens: set[str] = set()
+        self.passwords: set[str] = set()
         self.users: set[str] = set()
         self.store = Store()
         self.behaviour = Behaviour()
@@ -375,9 +377,15 @@ class ApiServer:
             self.errors.append(error)
 
     async def _answer(self, x: Exchange) -> None:
-        scheme, _, token = x.request.headers.get("authorization", "").partition(" ")
-        user = self.connections[x.request.connection - 1].user
-        if not ((scheme == "Bearer" and token in self.tokens) or user in self.users):
-            await x.fail(401, "Unauthorized", "Unauthorized")
-        else:
+        if self._knows(x.request):
             await self.kubernetes.serve(x)
+        else:
+            await x.fail(401, "Unauthorized", "Unauthorized")
+
+    def _knows(self, request: Request) -> bool:
+        scheme, _, proof = request.headers.get("authorization", "").partition(" ")
+        if self.connections[request.connection - 1].user in self.users:
+            return True
+        if scheme == "Basic":
+            return base64.b64decode(proof).decode() in self.passwords
+        return scheme == "Bearer" and proof in self.tokens

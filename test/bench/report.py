@@ -187,6 +187,7 @@ def _cluster_figures(f: Figures) -> dict[str, str]:
         **_change_figures(f.changes),
         "nft list ruleset, wall s": f"{f.listing_s:,.2f}",
         "nft list ruleset, MB of text": f"{f.listing_bytes / 1e6:,.1f}",
+        "churn: seconds": f"{f.churn_s:g}",
         "churn: changes a second": f"{f.churn_rate:,.1f}",
         "churn: memory before, MB": before,
         "churn: memory after a tenth, MB": early,
@@ -201,7 +202,7 @@ def cluster_text(
     """The whole report of test/bench/cluster.py."""
     columns = [_cluster_figures(f) for f in results.values()]
     rows = ([name, *(column[name] for column in columns)] for name in columns[0])
-    filled = f"* the API server was filled in {filled_s:.0f} s; churn {plan.churn_s / 60:g} minutes"
+    filled = f"* the API server was filled in {filled_s:.0f} s"
     return "\n\n".join(
         (f"{machine_lines}\n{filled}", table((f"Services x endpoints: {plan.size}", *results), rows))
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from rig.agent import Agent
+from rig.api.server import PORT
 from rig.client import outcome
 from rig.frontends import Frontends, everywhere, without_failures
 from rig.live.churn import churning
@@ -63,6 +64,36 @@ def test_api_server_restarted(
     with listing_at_most(control_plane, 1), without_failures(web) as probes:
         control_plane.restart_api_server(how=how)
         everywhere(cluster, "other", "web-1")
+        cluster.settle(agent)
+        probes.wait_connections(20)
+    cluster.check(agent)
+
+
+@contextlib.contextmanager
+def cut_off(control_plane: ControlPlane, address: str) -> Iterator[None]:
+    """Whatever comes from @address is answered by a reset."""
+    ruleset = f"""
+        add table ip cut
+        add chain ip cut input {{ type filter hook input priority 0; }}
+        add rule ip cut input ip saddr {address} tcp dport {PORT} reject with tcp reset
+    """
+    control_plane.run("nft", "-f", "-", stdin=ruleset)
+    try:
+        yield
+    finally:
+        control_plane.run("nft", "delete table ip cut")
+
+
+def test_A3_connection_lost(
+    cluster: LiveCluster, agent: Agent, web: Frontends, control_plane: ControlPlane
+) -> None:
+    other = everywhere(cluster, "other", "web-1")
+    cluster.settle(agent)
+    # The server has all that happened meanwhile, and tells no more than that.
+    with listing_at_most(control_plane, 0), without_failures(web) as probes:
+        with cut_off(control_plane, cluster.node1.ips[4]):
+            cluster.deploy(other.object, "web-4")
+            agent.wait_logged("API server.*problem=")
         cluster.settle(agent)
         probes.wait_connections(20)
     cluster.check(agent)

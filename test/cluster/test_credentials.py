@@ -12,7 +12,7 @@ from rig import objects
 from rig.agent import Agent, wait_until
 from rig.api import kubeconfig
 from rig.api.certificates import Authority, Certificate
-from rig.api.cluster import API_IPS, SERVER_NAMES
+from rig.api.cluster import API_IPS, SERVER_NAMES, URLS
 from rig.api.server import PORT
 from rig.client import outcome
 from rig.cluster import cluster_ip
@@ -91,29 +91,58 @@ def test_A7_token_rotated(own_cluster: LiveCluster, when: str) -> None:
     own_cluster.check(agent)
 
 
+def install(files: Certificate, made: Certificate) -> None:
+    """Renew certificate and key, one after the other, as nobody can do both at once."""
+    write(files.key, made.key.read_bytes())
+    write(files.certificate, made.certificate.read_bytes())
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_A7_client_certificate_rotated(own_cluster: LiveCluster, when: str) -> None:
     api, folder = own_cluster.api, own_cluster.secrets
     following = Authority(folder / "following-ca", "following", own_cluster.canaries)
     files = Certificate(folder / "agent.crt", folder / "agent.key")
 
-    def install(authority: Authority) -> None:
-        made = authority.client(USER)
-        write(files.key, made.key.read_bytes())
-        write(files.certificate, made.certificate.read_bytes())
-
-    install(own_cluster.client_authority)
+    old, new = (a.client(USER) for a in (own_cluster.client_authority, following))
+    install(files, old)
     agent = started(own_cluster, kubeconfig.with_certificate(files))
     web = web_of(own_cluster, agent)
     with without_failures(web) as probes:
         if when == "before":
-            install(following)
+            install(files, new)
         api.restart_api_server(f"--client-ca-file={following.path}")
         if when == "after":
             agent.wait_until("a refusal", lambda: refused(api))
-            install(following)
+            install(files, new)
         own_cluster.settle(agent)
         probes.wait_connections(20)
+    own_cluster.check(agent)
+
+
+def answer_to(cluster: LiveCluster, own: Certificate) -> str:
+    """The status by which the API server answers somebody with this certificate."""
+    argv = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}"]
+    argv += ["--cacert", str(cluster.authority.path), f"{URLS[4]}/api/v1/services"]
+    return cluster.client.run(*argv, "--cert", str(own.certificate), "--key", str(own.key))
+
+
+def test_A7_client_certificate_rotated_on_a_living_connection(own_cluster: LiveCluster) -> None:
+    api, folder = own_cluster.api, own_cluster.secrets
+    first = own_cluster.client_authority
+    following = Authority(folder / "following-ca", "following", own_cluster.canaries)
+    trusted, files = folder / "clients.crt", Certificate(folder / "agent.crt", folder / "agent.key")
+    write(trusted, first.path.read_bytes())
+    api.restart_api_server(f"--client-ca-file={trusted}")
+    old, new = first.client(USER), following.client(USER)
+    install(files, old)
+    agent = started(own_cluster, kubeconfig.with_certificate(files))
+    write(trusted, following.path.read_bytes())
+    wait_until("the other authority to count", lambda: answer_to(own_cluster, old) == "401")
+    install(files, new)
+    # The watches go on, but what the agent has to say is refused on their connection.
+    ips = cluster_ip(own_cluster.new_number()).values()
+    own_cluster.apply("wrong", objects.service("wrong", ips, externalIPs=["192.0.2.7"]))
+    agent.wait_until("an Event", lambda: "wrong" in own_cluster.events())
     own_cluster.check(agent)
 
 

@@ -13,7 +13,6 @@ from rig.frontends import ALL, Frontends, everywhere
 from rig.live.churn import churning
 from rig.live.client import reference
 from rig.live.cluster import LiveCluster
-from rig.objects import Object
 
 SERVICE = reference("Service", "web")
 REFUSED = ("refused", "dropped", "EHOSTUNREACH", "ENETUNREACH")
@@ -146,17 +145,9 @@ def test_event_tells_what_a_user_can_mend(cluster: LiveCluster, agent: Agent) ->
     wrong = objects.service(
         "wrong", cluster_ip(cluster.new_number()).values(), externalIPs=["192.0.2.7"]
     )
-    told: list[Object] = []
-
-    def is_told() -> bool:
-        told[:] = [
-            e for e in cluster.admin.list("Event") if e["regarding"].get("name") == "wrong"
-        ]
-        return bool(told)
-
     cluster.deploy(wrong, "web-1")
-    agent.wait_until("an Event", is_told)
-    (event,) = told
+    agent.wait_until("an Event", lambda: "wrong" in cluster.events())
+    event = cluster.events()["wrong"]
     assert event["reason"] == "ExternalAddressRefused"
     assert event["type"] == "Warning"
     assert event["reportingInstance"].endswith("node1")

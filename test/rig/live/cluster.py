@@ -138,3 +138,7 @@ class LiveCluster(ApiCluster):
             f"{service} to have {len(wanted)} endpoints",
             lambda: self.ready_endpoints(service) == wanted,
         )
+
+    def events(self) -> dict[str, Object]:
+        """The Events by the names of the objects that they are about."""
+        return {e["regarding"].get("name", ""): e for e in self.admin.list("Event")}

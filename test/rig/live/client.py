@@ -104,7 +104,7 @@ class ApiClient:
             self._connection.request(method, path, body, headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
-        except http.client.HTTPException as error:
+        except (http.client.HTTPException, ssl.SSLError) as error:
             self._connection.close()
             raise ConnectionResetError(str(error)) from error
         except OSError:

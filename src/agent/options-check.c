@@ -15,7 +15,8 @@ static bool is_empty(const char *text)
 	return !text || !*text;
 }
 
-/* A stray argument may be half of a password list that was split at a space. */
+/* A stray argument may be half of a password list that was split at a space, or stand behind "--" with
+ * one as its value. */
 static int check_stray(const struct options *o, struct error *err)
 {
 	if (!o->stray)
@@ -23,9 +24,9 @@ static int check_stray(const struct options *o, struct error *err)
 	if (options_given(o, "peer-router-passwords"))
 		return error_set(err, -EDOM, "an argument is neither a flag nor a flag's value");
 	return error_set(err, -EDOM,
-			 "\"%s\" is neither a flag nor a flag's value; a switch takes its value "
-			 "with =, as in --run-router=false",
-			 o->stray);
+			 "\"%.*s\" is neither a flag nor a flag's value; a switch takes its "
+			 "value with =, as in --run-router=false",
+			 (int)strcspn(o->stray, "="), o->stray);
 }
 
 static bool graceful_restart(const struct options *o)

@@ -171,6 +171,7 @@ static void test_S7_passwords_are_never_repeated(void **state)
 		{ "--peer-router-password=c2VjcmV0" },
 		{ "-peer-router-passwords=c2VjcmV0" },
 		{ "--peer-router-passwords=c2VjcmV0", "--health-port=x" },
+		{ "--", "--peer-router-passwords=c2VjcmV0" },
 	};
 	struct options_fixture *t = *state;
 

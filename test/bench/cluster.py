@@ -40,7 +40,8 @@ def kube_nft(cluster: LiveCluster) -> Proxy:
         "kube-nft",
         cluster.node1,
         agent.argv,
-        "ip kube-nft services",
+        "kube-nft",
+        "services",
         agent.log_path,
         'msg="following"',
     )
@@ -55,7 +56,7 @@ def kube_proxy(cluster: LiveCluster) -> Proxy:
     config.write_text(KUBE_PROXY.format(pods=pods, kubeconfig=flag.partition("=")[2]), "utf-8")
     argv = [str(PROGRAMS / "kube-proxy"), f"--config={config}"]
     log = cluster.directory / "kube-proxy.log"
-    return Proxy("kube-proxy", cluster.node2, argv, "ip kube-proxy service-ips", log)
+    return Proxy("kube-proxy", cluster.node2, argv, "kube-proxy", "service-ips", log)
 
 
 def main() -> None:

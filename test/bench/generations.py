@@ -26,9 +26,17 @@ BUFFER_BYTES = 32 * 1024 * 1024
 LARGEST_BYTES = 1024 * 1024  # of a datagram
 
 NFT_MSG_NEWSETELEM = 10 << 8 | 12
+NFT_MSG_GETSETELEM = 10 << 8 | 13
 NFT_MSG_DELSETELEM = 10 << 8 | 14
 NFT_MSG_NEWGEN = 10 << 8 | 15
+NLM_F_REQUEST = 1
+NLA_F_NESTED = 1 << 15
 NFTA_SET_ELEM_LIST_TABLE = 1
+NFTA_SET_ELEM_LIST_SET = 2
+NFTA_SET_ELEM_LIST_ELEMENTS = 3
+NFTA_LIST_ELEM = 1
+NFTA_SET_ELEM_KEY = 1
+NFTA_DATA_VALUE = 1
 NFTA_GEN_PROC_NAME = 3
 HEADER = struct.Struct("=IHHII")
 ATTRIBUTES = HEADER.size + 4  # behind struct nfgenmsg
@@ -51,6 +59,34 @@ def wait_generation(space: Namespace, since: int, holds: Callable[[], bool]) -> 
         if holds():
             return now
     raise TimeoutError("waited for a commit")
+
+
+def _attribute(kind: int, data: bytes) -> bytes:
+    return struct.pack("=HH", len(data) + 4, kind) + data + bytes(-len(data) % 4)
+
+
+def _nested(kind: int, *attributes: bytes) -> bytes:
+    return _attribute(kind | NLA_F_NESTED, b"".join(attributes))
+
+
+def has_frontend(space: Namespace, table: str, name: str, address: str, port: int) -> bool:
+    """Whether the map @name of an IPv4 table has an element for a TCP port. nft(8) could tell, but
+    it reads the whole table first, and meanwhile there may be another one."""
+    value = socket.inet_aton(address) + struct.pack(">B3xH2x", socket.IPPROTO_TCP, port)
+    key = _nested(NFTA_SET_ELEM_KEY, _attribute(NFTA_DATA_VALUE, value))
+    request = b"".join(
+        (
+            struct.pack("=BBH", socket.AF_INET, 0, 0),
+            _attribute(NFTA_SET_ELEM_LIST_TABLE, table.encode() + b"\0"),
+            _attribute(NFTA_SET_ELEM_LIST_SET, name.encode() + b"\0"),
+            _nested(NFTA_SET_ELEM_LIST_ELEMENTS, _nested(NFTA_LIST_ELEM, key)),
+        )
+    )
+    header = HEADER.pack(HEADER.size + len(request), NFT_MSG_GETSETELEM, NLM_F_REQUEST, 0, 0)
+    with space.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+        sock.send(header + request)
+        _, kind, *_ = HEADER.unpack_from(sock.recv(LARGEST_BYTES))
+    return bool(kind == NFT_MSG_NEWSETELEM)
 
 
 @dataclass(frozen=True)

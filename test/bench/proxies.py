@@ -14,6 +14,8 @@ from pathlib import Path
 
 from rig.netns import Namespace
 
+from generations import has_frontend
+
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_S = 0.02
 HANG_S = 60.0
@@ -21,13 +23,14 @@ HANG_S = 60.0
 
 @dataclass
 class Proxy:
-    """A program that fills a table of its own in @space. @frontends is the map, as nft names it,
-    that has an element for each Service's ClusterIP; @settled is what it logs when all is as wanted,
+    """A program that fills a table of its own in @space. @frontends is the map in @table that has an
+    element for each Service's ClusterIP; @settled is what it logs when all is as wanted,
     if it says so."""
 
     name: str
     space: Namespace
     argv: Sequence[str]
+    table: str
     frontends: str
     log: Path
     settled: str = ""
@@ -64,9 +67,7 @@ class Proxy:
     def serves(self, address: str, port: int) -> bool:
         """Whether the Service with this ClusterIP is committed."""
         self.check()
-        element = f"{{ {address} . tcp . {port} }}"
-        asked = f"get element {self.frontends} {element}"
-        return address in self.space.run("nft", asked, check=False)
+        return has_frontend(self.space, self.table, self.frontends, address, port)
 
     # What it uses ---------------------------------------------------------------------------------
 

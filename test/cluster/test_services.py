@@ -139,16 +139,3 @@ def test_many_changes_come_to_the_same(cluster: LiveCluster, agent: Agent) -> No
         cluster.check(agent)
     cluster.check(agent)
     assert cluster.api.lists() == lists
-
-
-def test_event_tells_what_a_user_can_mend(cluster: LiveCluster, agent: Agent) -> None:
-    wrong = objects.service(
-        "wrong", cluster_ip(cluster.new_number()).values(), externalIPs=["192.0.2.7"]
-    )
-    cluster.deploy(wrong, "web-1")
-    agent.wait_until("an Event", lambda: "wrong" in cluster.events())
-    event = cluster.events()["wrong"]
-    assert event["reason"] == "ExternalAddressRefused"
-    assert event["type"] == "Warning"
-    assert event["reportingInstance"].endswith("node1")
-    assert "192.0.2.7" in event["note"]

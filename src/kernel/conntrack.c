@@ -4,14 +4,13 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
-#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "kernel/conntrack-entry.h"
 #include "kernel/netlink.h"
 
 #define N_FAMILIES 2
@@ -45,75 +44,6 @@ bool conntrack_is_stale(const struct conntrack_rules *rules, const struct flow *
 		return false;
 	return flows_have(&rules->kept, &frontend) ||
 	       (translated && flows_have(&rules->gone, &frontend));
-}
-
-/* The attributes of one level, by type. */
-struct attrs {
-	const struct nlattr *at[CTA_MAX + 1];
-};
-
-static int attrs_note(const struct nlattr *attr, void *userdata)
-{
-	struct attrs *a = userdata;
-
-	if (mnl_attr_get_type(attr) <= CTA_MAX)
-		a->at[mnl_attr_get_type(attr)] = attr;
-	return MNL_CB_OK;
-}
-
-static bool attrs_nested(const struct nlattr *attr, struct attrs *ret)
-{
-	*ret = (struct attrs){ 0 };
-	return attr && mnl_attr_parse_nested(attr, attrs_note, ret) >= 0;
-}
-
-/* One end of a tuple: the types of its attributes. */
-struct end {
-	uint16_t ipv4, ipv6, port;
-};
-static const struct end destination = { CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT };
-static const struct end source = { CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT };
-
-/* False when the tuple is not of UDP, or can't be read. */
-static bool end_read(const struct nlattr *tuple, const struct end *end, uint16_t family,
-		     uint8_t ret_addr[static 16], uint16_t *ret_port)
-{
-	size_t len = family == AF_INET ? 4 : 16;
-	const struct nlattr *addr, *number, *port;
-	struct attrs parts, ip, protocol;
-
-	if (!attrs_nested(tuple, &parts) || !attrs_nested(parts.at[CTA_TUPLE_IP], &ip) ||
-	    !attrs_nested(parts.at[CTA_TUPLE_PROTO], &protocol))
-		return false;
-	addr = ip.at[family == AF_INET ? end->ipv4 : end->ipv6];
-	number = protocol.at[CTA_PROTO_NUM];
-	port = protocol.at[end->port];
-	if (!addr || mnl_attr_get_payload_len(addr) != len || !number ||
-	    mnl_attr_validate(number, MNL_TYPE_U8) < 0 || mnl_attr_get_u8(number) != IPPROTO_UDP ||
-	    !port || mnl_attr_validate(port, MNL_TYPE_U16) < 0)
-		return false;
-	memcpy(ret_addr, mnl_attr_get_payload(addr), len);
-	*ret_port = ntohs(mnl_attr_get_u16(port));
-	return true;
-}
-
-static bool entry_read(const struct nlmsghdr *nlh, const struct attrs *entry, struct flow *ret)
-{
-	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
-
-	*ret = (struct flow){ .family = nfg->nfgen_family };
-	return end_read(entry->at[CTA_TUPLE_ORIG], &destination, ret->family, ret->addr,
-			&ret->port) &&
-	       end_read(entry->at[CTA_TUPLE_REPLY], &source, ret->family, ret->target,
-			&ret->target_port);
-}
-
-static bool entry_is_translated(const struct attrs *entry)
-{
-	const struct nlattr *status = entry->at[CTA_STATUS];
-
-	return status && mnl_attr_validate(status, MNL_TYPE_U32) >= 0 &&
-	       (ntohl(mnl_attr_get_u32(status)) & IPS_DST_NAT);
 }
 
 /* An entry that is gone by itself, or by somebody else, is as good as deleted. */
@@ -183,17 +113,15 @@ static int entry_delete(struct conntrack *ct, const struct nlmsghdr *nlh, const 
 static int entry_judge(const struct nlmsghdr *nlh, void *userdata)
 {
 	struct conntrack *ct = userdata;
-	struct attrs entry = { 0 };
-	struct flow flow;
+	struct conntrack_entry entry;
 
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
 		return -EBADMSG;
 	ct->counts.seen++;
-	mnl_attr_parse(nlh, sizeof(struct nfgenmsg), attrs_note, &entry);
-	if (!entry_read(nlh, &entry, &flow))
+	if (!conntrack_entry_read(nlh, &entry) || entry.protocol != IPPROTO_UDP)
 		return 0;
-	return conntrack_is_stale(ct->rules, &flow, entry_is_translated(&entry)) ?
-		       entry_delete(ct, nlh, entry.at[CTA_ID]) :
+	return conntrack_is_stale(ct->rules, &entry.flow, entry.translated) ?
+		       entry_delete(ct, nlh, entry.id) :
 		       0;
 }
 

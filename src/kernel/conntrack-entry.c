@@ -1,0 +1,91 @@
+#include "kernel/conntrack-entry.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <string.h>
+
+#include "kernel/attrs.h"
+
+_Static_assert(CTA_MAX < ATTRS_TYPES, "an entry's attributes are all kept");
+
+/* One end of a tuple: the types of its attributes. */
+struct end {
+	uint16_t ipv4, ipv6, port;
+};
+static const struct end destination = { CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT };
+static const struct end source = { CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT };
+
+/* False when the tuple has no ports, or can't be read. */
+static bool end_read(const struct nlattr *tuple, const struct end *end, uint16_t family,
+		     uint8_t ret_addr[static 16], uint16_t *ret_port, uint8_t *ret_protocol)
+{
+	size_t len = family == AF_INET ? 4 : 16;
+	const struct nlattr *addr, *number, *port;
+	struct attrs parts, ip, protocol;
+
+	attrs_of_nest(tuple, &parts);
+	attrs_of_nest(parts.at[CTA_TUPLE_IP], &ip);
+	attrs_of_nest(parts.at[CTA_TUPLE_PROTO], &protocol);
+	addr = ip.at[family == AF_INET ? end->ipv4 : end->ipv6];
+	number = protocol.at[CTA_PROTO_NUM];
+	port = protocol.at[end->port];
+	if (!addr || mnl_attr_get_payload_len(addr) != len || !number ||
+	    mnl_attr_validate(number, MNL_TYPE_U8) < 0 || !port ||
+	    mnl_attr_validate(port, MNL_TYPE_U16) < 0)
+		return false;
+	memcpy(ret_addr, mnl_attr_get_payload(addr), len);
+	*ret_port = ntohs(mnl_attr_get_u16(port));
+	*ret_protocol = mnl_attr_get_u8(number);
+	return true;
+}
+
+static bool u64_get(const struct nlattr *attr, uint64_t *ret)
+{
+	if (!attr || mnl_attr_validate(attr, MNL_TYPE_U64) < 0)
+		return false;
+	*ret = be64toh(mnl_attr_get_u64(attr));
+	return true;
+}
+
+static bool counter_read(const struct nlattr *nest, struct conntrack_counter *ret)
+{
+	struct conntrack_counter c;
+	struct attrs in;
+
+	attrs_of_nest(nest, &in);
+	if (!u64_get(in.at[CTA_COUNTERS_PACKETS], &c.packets) ||
+	    !u64_get(in.at[CTA_COUNTERS_BYTES], &c.bytes))
+		return false;
+	*ret = c;
+	return true;
+}
+
+static bool is_translated(const struct nlattr *status)
+{
+	return status && mnl_attr_validate(status, MNL_TYPE_U32) >= 0 &&
+	       (ntohl(mnl_attr_get_u32(status)) & IPS_DST_NAT);
+}
+
+bool conntrack_entry_read(const struct nlmsghdr *nlh, struct conntrack_entry *ret)
+{
+	const struct nfgenmsg *nfg = mnl_nlmsg_get_payload(nlh);
+	struct conntrack_entry e = { .flow = { .family = nfg->nfgen_family } };
+	struct attrs in;
+
+	attrs_of_message(nlh, &in);
+	if (!end_read(in.at[CTA_TUPLE_ORIG], &destination, e.flow.family, e.flow.addr, &e.flow.port,
+		      &e.protocol) ||
+	    !end_read(in.at[CTA_TUPLE_REPLY], &source, e.flow.family, e.flow.target,
+		      &e.flow.target_port, &e.protocol))
+		return false;
+	e.translated = is_translated(in.at[CTA_STATUS]);
+	e.counted = counter_read(in.at[CTA_COUNTERS_ORIG], &e.in) &&
+		    counter_read(in.at[CTA_COUNTERS_REPLY], &e.out);
+	e.id = in.at[CTA_ID];
+	*ret = e;
+	return true;
+}

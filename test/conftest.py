@@ -34,7 +34,7 @@ def pytest_configure() -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if "SCTP" not in PROTOCOLS:
         terminalreporter.write_line(
-            "note: no SCTP sockets in this kernel; only test_sctp.py, which does without, tests it"
+            "note: no SCTP sockets in this kernel; test_sctp.py and test_verdicts.py do without"
         )
 
 

@@ -1,0 +1,274 @@
+"""The cases: which worlds there are, and in each the whole product of what can be combined.
+
+A cell is one case: a client, a frontend, a protocol, a family. The cells that can't exist are told
+with the reason, so that none is left out in silence.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rig.objects import Object
+
+from .evaluator import CLUSTER_IP, KINDS, LOCAL, NODE_PORT, SKIP_LB_IPS
+
+# Addresses at which a Service is not to be found, or only with --nodeport-bindon-all-ip.
+GATEWAY_NODE_PORT = "gateway-node-port"
+LOOPBACK_NODE_PORT = "loopback-node-port"
+TRANSIT_NODE_PORT = "transit-node-port"
+PROXY_MODE_IP = "proxy-mode-ip"
+
+POD, OTHER_POD, NODE, OTHER_NODE, OUTSIDE, ITSELF = CLIENTS = (
+    "pod",
+    "other-pod",
+    "node",
+    "other-node",
+    "outside",
+    "itself",
+)
+PROTOCOLS = ("tcp", "udp", "sctp")
+FAMILIES = (4, 6)
+POLICIES = ("Cluster", "Local")
+ENDPOINTS = {
+    "none": (),
+    "local": ("web-1", "web-2"),
+    "remote": ("web-3",),
+    "both": ("web-1", "web-2", "web-3"),
+}
+LOCAL_PODS, REMOTE_PODS = ("web-1", "web-2"), ("web-3", "web-4")
+
+CONDITIONS: Mapping[str, Mapping[str, bool]] = {
+    "unset": {},
+    "ready": {"ready": True, "serving": True, "terminating": False},
+    "only-ready": {"ready": True},
+    # The slice controller says so of every pod of a Service with publishNotReadyAddresses.
+    "published": {"ready": True, "serving": False, "terminating": False},
+    "published-terminating": {"ready": True, "serving": True, "terminating": True},
+    "not-ready": {"ready": False, "serving": False, "terminating": False},
+    "serving": {"ready": False, "serving": True, "terminating": False},
+    "draining": {"ready": False, "serving": True, "terminating": True},
+    "dead": {"ready": False, "serving": False, "terminating": True},
+    "only-terminating": {"terminating": True},
+    "dying-unset": {"ready": False, "terminating": True},
+}
+HINTS: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "no-hint": {},
+    "here": {"forZones": ["east"]},
+    "there": {"forZones": ["west"]},
+    "both-zones": {"forZones": ["east", "west"]},
+    "this-node": {"forZones": ["east"], "forNodes": ["node1"]},
+    "other-node": {"forZones": ["east"], "forNodes": ["node2"]},
+    "nodes-only": {"forNodes": ["node1", "node2"]},
+}
+ZONE_OF_NODE1 = "east"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A pod as an endpoint of a Service."""
+
+    pod: str
+    conditions: str = "unset"
+    hints: str = "no-hint"
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """A Service with every kind of frontend."""
+
+    name: str
+    members: tuple[Member, ...]
+    internal: str = "Cluster"
+    external: str = "Cluster"
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Product:
+    """All combinations of these."""
+
+    variants: tuple[Variant, ...]
+    kinds: tuple[str, ...] = KINDS
+    clients: tuple[str, ...] = CLIENTS
+    protocols: tuple[str, ...] = ("tcp",)
+
+    def __iter__(self) -> Iterator[tuple[Variant, str, str, str, int]]:
+        return itertools.product(
+            self.variants, self.kinds, self.clients, self.protocols, FAMILIES
+        )
+
+    def __len__(self) -> int:
+        axes = (self.variants, self.kinds, self.clients, self.protocols, FAMILIES)
+        n = 1
+        for axis in axes:
+            n *= len(axis)
+        return n
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A cluster with one agent, whose flags and Nodes differ from another world's."""
+
+    name: str
+    products: tuple[Product, ...]
+    flags: tuple[str, ...] = ()
+    zone: str = ZONE_OF_NODE1
+    pod_networks: bool = True
+
+    @property
+    def variants(self) -> list[Variant]:
+        return list({v.name: v for p in self.products for v in p.variants}.values())
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One case."""
+
+    world: World
+    variant: Variant
+    kind: str
+    client: str
+    protocol: str
+    family: int
+
+    def __str__(self) -> str:
+        parts = (self.world.name, self.variant.name, self.kind, f"from-{self.client}")
+        return "/".join((*parts, self.protocol, f"ipv{self.family}"))
+
+    @property
+    def itself(self) -> str:
+        """The pod that is its own endpoint."""
+        pods = [m.pod for m in self.variant.members]
+        return pods[0] if pods else ""
+
+    @property
+    def policy(self) -> str:
+        return self.variant.internal if self.kind == CLUSTER_IP else self.variant.external
+
+
+def why_not(cell: Cell) -> str:
+    """Why there can be no such case; empty if there can."""
+    if cell.client == ITSELF and not cell.itself:
+        return "without endpoints nobody can be chosen, hence not the client itself"
+    if cell.client == ITSELF and cell.itself in REMOTE_PODS:
+        if cell.kind == CLUSTER_IP or cell.policy == "Local":
+            return "a pod of another node meets the proxy of that node, not the one of this node"
+    if cell.kind == LOOPBACK_NODE_PORT and cell.client != NODE:
+        return "a loopback address means the client's own host"
+    if cell.kind == TRANSIT_NODE_PORT and cell.client not in (POD, NODE):
+        return "what others send to another node does not come by this one"
+    return ""
+
+
+def _with_policies(name: str, members: tuple[Member, ...], *both: str) -> list[Variant]:
+    """A Service for each combination of policies; those in @both, the same inside and outside."""
+    chosen = [(p, p) for p in both] or itertools.product(POLICIES, POLICIES)
+    return [
+        Variant(f"{name}-i{i[0].lower()}-e{e[0].lower()}", members, i, e) for i, e in chosen
+    ]
+
+
+def _basic(*both: str) -> tuple[Variant, ...]:
+    return tuple(
+        variant
+        for name, pods in ENDPOINTS.items()
+        for variant in _with_policies(name, tuple(Member(p) for p in pods), *both)
+    )
+
+
+def _annotated() -> tuple[Variant, ...]:
+    """kube-router's annotations."""
+    members = tuple(Member(p) for p in ENDPOINTS["both"])
+    remote = (Member("web-3"),)
+    return (
+        Variant("annotated-local", members, "Local", "Cluster", {LOCAL: "true"}),
+        Variant("annotated-local-remote", remote, "Local", "Cluster", {LOCAL: "true"}),
+        Variant("annotated-not-local", members, "Cluster", "Local", {LOCAL: "false"}),
+        Variant("annotated-skiplbips", members, "Cluster", "Cluster", {SKIP_LB_IPS: ""}),
+    )
+
+
+def _conditions() -> tuple[Variant, ...]:
+    """Every condition of an endpoint here, with every condition of one elsewhere, or none."""
+    variants: list[Variant] = []
+    for here, there in itertools.product((*CONDITIONS, ""), repeat=2):
+        members = [Member("web-1", here)] if here else []
+        members += [Member("web-3", there)] if there else []
+        name = f"{here or 'none'}-{there or 'none'}"
+        variants += _with_policies(name, tuple(members), "Cluster", "Local")
+    return tuple(variants)
+
+
+def _hints() -> tuple[Variant, ...]:
+    """Every hint of an endpoint here, with every hint of one elsewhere; then those that only ready
+    endpoints can count for."""
+    variants: list[Variant] = []
+    for here, there in itertools.product(HINTS, repeat=2):
+        members = (Member("web-1", hints=here), Member("web-3", hints=there))
+        variants += _with_policies(f"{here}-{there}", members, *POLICIES)
+    for conditions in ("not-ready", "draining"):
+        unhinted = Member("web-2", conditions)
+        members = (unhinted, Member("web-1", hints="there"), Member("web-3", hints="here"))
+        variants += _with_policies(f"unhinted-{conditions}", members, *POLICIES)
+        alone = (Member("web-1", conditions, "there"), Member("web-3", conditions, "here"))
+        variants += _with_policies(f"hinted-{conditions}", alone, *POLICIES)
+    return tuple(variants)
+
+
+FEW = {"kinds": (CLUSTER_IP, NODE_PORT), "clients": (POD, OUTSIDE)}
+# What is no Service's business; a host without SCTP of its own can't refuse it.
+UNSERVED = (GATEWAY_NODE_PORT, LOOPBACK_NODE_PORT, TRANSIT_NODE_PORT)
+STREAM_AND_DATAGRAM = ("tcp", "udp")
+
+WORLDS = (
+    World(
+        "plain",
+        (
+            Product(_basic(), protocols=PROTOCOLS),
+            Product(_basic("Cluster"), (*UNSERVED, PROXY_MODE_IP), protocols=STREAM_AND_DATAGRAM),
+            Product(_annotated(), clients=(POD, NODE, OUTSIDE)),
+        ),
+    ),
+    World("conditions", (Product(_conditions(), **FEW),)),
+    World("hints", (Product(_hints(), **FEW),)),
+    World("no-zone", (Product(_hints(), **FEW),), zone=""),
+    World(
+        "masquerade-all",
+        (Product(_basic(), protocols=PROTOCOLS),),
+        flags=("--masquerade-all=true",),
+    ),
+    World(
+        "all-addresses",
+        (
+            Product(_basic(), (*KINDS, GATEWAY_NODE_PORT), protocols=PROTOCOLS),
+            Product(_basic("Cluster"), UNSERVED[1:], protocols=STREAM_AND_DATAGRAM),
+        ),
+        flags=("--nodeport-bindon-all-ip=true",),
+    ),
+    World("no-pod-networks", (Product(_basic(), protocols=PROTOCOLS),), pod_networks=False),
+)
+
+
+def cells() -> tuple[list[Cell], dict[str, list[Cell]]]:
+    """All cases; and by reason those of the products that can't be."""
+    possible: list[Cell] = []
+    impossible: dict[str, list[Cell]] = {}
+    for world in WORLDS:
+        for product in world.products:
+            for combination in product:
+                cell = Cell(world, *combination)
+                reason = why_not(cell)
+                (impossible.setdefault(reason, []) if reason else possible).append(cell)
+    return possible, impossible
+
+
+def objects_of_nodes(nodes: Sequence[Object], world: World) -> list[Object]:
+    """The Nodes as this world has them."""
+    for one in nodes:
+        if one["metadata"]["name"] == "node1" and world.zone:
+            one["metadata"]["labels"] = {"topology.kubernetes.io/zone": world.zone}
+        if not world.pod_networks:
+            one["spec"] = {}
+    return list(nodes)

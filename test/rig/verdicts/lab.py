@@ -1,0 +1,306 @@
+"""A world as a cluster of namespaces, and what its clients met there."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rig import objects
+from rig.agent import wait_until
+from rig.client import Answer
+from rig.cluster import (
+    EXTERNAL_RANGES,
+    FLAGS,
+    LOAD_BALANCER_RANGES,
+    SERVICE_RANGES,
+    Cluster,
+    Host,
+    cluster_ip,
+    external_ip,
+    load_balancer_ip,
+)
+from rig.netns import Namespace
+from rig.objects import Object
+
+from . import cells, evaluator
+from .arrivals import Arrivals, Frontend
+from .cells import Cell, Variant, World
+from .conversations import SILENCE, Ask, Crowd, Outcome
+from .evaluator import Client, Evaluator, Served, Site
+
+FIRST_NUMBER = 10
+PORT = 80
+PROTOCOLS = tuple(p.upper() for p in cells.PROTOCOLS)
+# The conversations of a cell at first, then in each round for those who have not met all they may.
+# That one of three is never met in 150 happens once in 10^26 cells.
+FIRST_ASKS, MORE_ASKS, ROUNDS = 6, 12, 12
+FEW_ASKS = 3
+# So many of those who should hear nothing are listened to at a time.
+SILENT_CELLS = 150
+
+
+@dataclass(frozen=True)
+class Result:
+    """What may be, and what was: outcomes in words, as "web-1:8080 sees 10.244.1.1"."""
+
+    expected: frozenset[str]
+    seen: frozenset[str]
+
+
+class Lab(Cluster):
+    """The cluster of a world: a client pod on either node, a third node without pods. All that pods
+    of node2 send goes by node1, so that answers come back by the proxy whoever asked."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        self.numbers = {v.name: n for n, v in enumerate(world.variants, FIRST_NUMBER)}
+        self.kinds = {kind for product in world.products for kind in product.kinds}
+
+    def _build(self) -> None:
+        super()._build()
+        self.node3 = Host("node3", {4: "192.168.50.13", 6: "fd50::13"}, self)
+        frontends = (*SERVICE_RANGES, *EXTERNAL_RANGES, *LOAD_BALANCER_RANGES)
+        gateways = self.node1.ips
+        by_node1 = [f"route add {r} via {gateways[evaluator.family_of(r)]}" for r in frontends]
+        pods_by_nodes = [
+            f"route add {network} via {node.ips[family]}"
+            for node in self.nodes
+            for family, network in _pod_networks(node.number).items()
+        ]
+        self.node3.ip(*by_node1, *pods_by_nodes)
+        self.node2.ip(
+            *(f"route add default via {ip} table 100" for ip in gateways.values()),
+        )
+        for family in ("-4", "-6"):
+            self.node2.run("ip", family, "rule", "add", "dev", "kube-bridge", "lookup", "100")
+        # Refusals are limited to so many a second; before Linux 6.12 or so, of all namespaces together.
+        with contextlib.suppress(FileNotFoundError):
+            unlimited = {"net.ipv4.icmp_msgs_per_sec": 10**6, "net.ipv4.icmp_msgs_burst": 10**6}
+            self.node1.sysctl(unlimited)
+
+    def deploy_world(self) -> Evaluator:
+        """Put all objects of the world; what is to be expected of them."""
+        nodes = cells.objects_of_nodes([node.object() for node in self.nodes], self.world)
+        everything = list(nodes)
+        for node in nodes:
+            self.apply(node["metadata"]["name"], node)
+        for variant in self.world.variants:
+            made = self._service(variant)
+            slices = [self._slice(made, variant, family) for family in cells.FAMILIES]
+            self.apply(variant.name, made, *slices)
+            everything += [made, *slices]
+        return Evaluator(everything, self._site())
+
+    def _site(self) -> Site:
+        everywhere = "--nodeport-bindon-all-ip=true" in self.world.flags
+        addresses = list(self.node1.ips.values())
+        addresses += self.node1.gateways.values() if everywhere else ()
+        return Site(
+            node="node1",
+            node_port_addresses=tuple(addresses),
+            service_ranges=SERVICE_RANGES,
+            external_ranges=EXTERNAL_RANGES,
+            load_balancer_ranges=LOAD_BALANCER_RANGES,
+            masquerade_all="--masquerade-all=true" in self.world.flags,
+        )
+
+    def _service(self, variant: Variant) -> Object:
+        number = self.numbers[variant.name]
+        ports = [
+            objects.port(PORT, protocol=p, name=p.lower(), node_port=30000 + number)
+            for p in PROTOCOLS
+        ]
+        spec: dict[str, object] = {
+            "internalTrafficPolicy": variant.internal,
+            "externalTrafficPolicy": variant.external,
+        }
+        ingress: list[Object] = []
+        if evaluator.EXTERNAL_IP in self.kinds:
+            spec["externalIPs"] = list(external_ip(number).values())
+            spec["type"] = "LoadBalancer"
+            ingress += [{"ip": ip, "ipMode": "VIP"} for ip in load_balancer_ip(number).values()]
+        if cells.PROXY_MODE_IP in self.kinds:
+            ingress += [{"ip": ip, "ipMode": "Proxy"} for ip in _proxy_mode_ip(number).values()]
+        made = objects.service(variant.name, cluster_ip(number).values(), ports, **spec)
+        made["metadata"]["annotations"] = dict(variant.annotations)
+        made["status"] = {"loadBalancer": {"ingress": ingress}}
+        return made
+
+    def _slice(self, made: Object, variant: Variant, family: int) -> Object:
+        endpoints = []
+        for member in variant.members:
+            one = self.pods[member.pod].endpoint(family, **cells.CONDITIONS[member.conditions])
+            hints = cells.HINTS[member.hints]
+            if hints:
+                one["hints"] = {k: [{"name": n} for n in names] for k, names in hints.items()}
+            endpoints.append(one)
+        return objects.slice_of(made, endpoints, family=family)
+
+    def frontend(self, cell: Cell) -> tuple[str, int]:
+        """Where the client of a cell connects to."""
+        number, family = self.numbers[cell.variant.name], cell.family
+        node_ports = {
+            evaluator.NODE_PORT: self.node1.ips,
+            cells.GATEWAY_NODE_PORT: self.node1.gateways,
+            cells.LOOPBACK_NODE_PORT: {4: "127.0.0.1", 6: "::1"},
+            cells.TRANSIT_NODE_PORT: self.node2.ips,
+        }
+        if cell.kind in node_ports:
+            return node_ports[cell.kind][family], 30000 + number
+        addresses = {
+            evaluator.CLUSTER_IP: cluster_ip,
+            evaluator.EXTERNAL_IP: external_ip,
+            evaluator.LOAD_BALANCER: load_balancer_ip,
+            cells.PROXY_MODE_IP: _proxy_mode_ip,
+        }
+        return addresses[cell.kind](number)[family], PORT
+
+    def space(self, cell: Cell) -> Namespace:
+        """Where the client of a cell is."""
+        return {
+            cells.POD: self.pods["shell"],
+            cells.OTHER_POD: self.pods["shell-2"],
+            cells.NODE: self.node1,
+            cells.OTHER_NODE: self.node3,
+            cells.OUTSIDE: self.client,
+            cells.ITSELF: self.pods.get(cell.itself, self.client),
+        }[cell.client]
+
+    def client_of(self, cell: Cell) -> Client:
+        """The client as the node sees it."""
+        if cell.client == cells.NODE:
+            # To an address of its own a host comes from just that.
+            address, _ = self.frontend(cell)
+            own = address in (*self.node1.gateways.values(), "127.0.0.1", "::1")
+            return Client(address if own else self.node1.ips[cell.family], on_node=True)
+        place = self.space(cell)
+        return Client(place.ips[cell.family])  # type: ignore[attr-defined]
+
+    def in_words(self, verdict: evaluator.Verdict, cell: Cell) -> frozenset[str]:
+        """What the client of a cell may tell."""
+        return frozenset(self._in_words(one, cell) for one in verdict)
+
+    def _in_words(self, one: Served | str, cell: Cell) -> str:
+        if isinstance(one, Served):
+            pod = next(p for p in self.pods.values() if p.ips[cell.family] == one.address)
+            source = self.client_of(cell).address
+            if one.masqueraded:
+                # By the address that the node has on the way to that pod.
+                ips = self.node1.gateways if pod.node is self.node1 else self.node1.ips
+                source = ips[cell.family]
+            return _words(Answer(pod.pod_name, source, one.port))
+        if one == evaluator.UNTOUCHED:
+            # A host refuses where nobody listens; outside there is nobody at all.
+            return "refused" if cell.kind.endswith("node-port") else SILENCE
+        return SILENCE if one == evaluator.DROPPED else one
+
+
+def _pod_networks(number: int) -> dict[int, str]:
+    return {4: f"10.244.{number}.0/24", 6: f"fd44:0:0:{number}::/64"}
+
+
+def _proxy_mode_ip(number: int) -> dict[int, str]:
+    """Addresses in the load balancer's range that another one has."""
+    return {4: f"198.51.100.{100 + number}", 6: f"2001:db8:100::{100 + number:x}"}
+
+
+def _words(outcome: Outcome) -> str:
+    if isinstance(outcome, Answer):
+        return f"{outcome.pod}:{outcome.port} sees {outcome.client}"
+    return outcome
+
+
+def _frontend(ask: Ask) -> Frontend:
+    return ask.address, ask.port, ask.protocol
+
+
+class Visit:
+    """All clients of some cells of one world, at work."""
+
+    def __init__(self, lab: Lab, judge: Evaluator, chosen: Sequence[Cell]) -> None:
+        self.lab = lab
+        self.crowd = Crowd(lab.pods, lab.cleanup)
+        self.expected = {
+            cell: lab.in_words(
+                judge.verdict(lab.client_of(cell), *lab.frontend(cell), cell.protocol.upper()),
+                cell,
+            )
+            for cell in chosen
+        }
+        self.seen: dict[Cell, set[str]] = {cell: set() for cell in chosen}
+
+    def results(self) -> dict[Cell, Result]:
+        """Have all of them connect, until each has met all that it may."""
+        silent = [c for c, expected in self.expected.items() if expected == {SILENCE}]
+        arrivals = Arrivals(self.lab.node1, [_frontend(self._ask(cell)) for cell in silent])
+        for first in range(0, len(silent), SILENT_CELLS):
+            self._listen(silent[first : first + SILENT_CELLS], arrivals)
+        others = [c for c in self.expected if c not in set(silent)]
+        self._converse(
+            (c, FIRST_ASKS if len(self.expected[c]) > 1 else FEW_ASKS) for c in others
+        )
+        for _ in range(ROUNDS):
+            # Who has met what may not be needs no more.
+            self._converse((c, MORE_ASKS) for c in others if self.seen[c] < self.expected[c])
+        return {
+            c: Result(expected, frozenset(self.seen[c])) for c, expected in self.expected.items()
+        }
+
+    def _ask(self, cell: Cell) -> Ask:
+        return Ask(self.lab.space(cell), *self.lab.frontend(cell), cell.protocol.upper())
+
+    def _converse(self, how_often: Iterable[tuple[Cell, int]]) -> None:
+        who = [cell for cell, n in how_often for _ in range(n)]
+        outcomes = self.crowd.converse(self._ask(cell) for cell in who)
+        for cell, outcome in zip(who, outcomes, strict=True):
+            self.seen[cell].add(_words(outcome))
+
+    def _listen(self, silent: Sequence[Cell], arrivals: Arrivals) -> None:
+        who = [cell for cell in silent for _ in range(FEW_ASKS)]
+        asks = [self._ask(cell) for cell in who]
+        wanted = collections.Counter(map(_frontend, asks))
+        before = arrivals.counts()
+
+        def have_arrived() -> bool:
+            now = arrivals.counts()
+            return all(now[f] - before[f] >= n for f, n in wanted.items())
+
+        def until() -> None:
+            wait_until("all packets to arrive", have_arrived)
+            self._fence()
+
+        for cell, outcome in zip(who, self.crowd.listen(asks, until), strict=True):
+            self.seen[cell].add(_words(outcome))
+
+    def _fence(self) -> None:
+        """What is behind the packets that have arrived: each client talks to each pod. Where these
+        answers came by, an earlier one would have come by before. Twice, since a server that has two
+        to answer may begin with the later one."""
+        lab = self.lab
+        places = [lab.pods["shell"], lab.pods["shell-2"], lab.node1, lab.node3, lab.client]
+        places += [lab.pods[name] for name in ("web-1", "web-3")]
+        asks = [
+            Ask(place, pod.ips[family], 8080, protocol)
+            for place in places
+            for pod in lab.pods.values()
+            for family in cells.FAMILIES
+            for protocol in PROTOCOLS
+        ]
+        for _ in range(2):
+            self.crowd.converse(asks)
+
+
+def run(chosen: Sequence[Cell]) -> Mapping[Cell, Result]:
+    """Build the world of these cells, and see what becomes of each."""
+    world = chosen[0].world
+    with Lab(world) as lab:
+        lab.add_pods(lab.node1, "web-1", "web-2", "shell")
+        lab.add_pods(lab.node2, "web-3", "web-4", "shell-2")
+        judge = lab.deploy_world()
+        agent = lab.agent(flags=[*FLAGS, *world.flags])
+        agent.start()
+        lab.settle(agent)
+        return Visit(lab, judge, chosen).results()

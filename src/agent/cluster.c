@@ -1,6 +1,7 @@
 #include "agent/cluster.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -82,10 +83,21 @@ static void on_remove(enum object_kind kind, const char *namespace, const char *
 	c->events.remove(kind, namespace, name, c->events.userdata);
 }
 
+/* A problem may be told in the server's words, and a server may repeat our request in them. */
+static const char *cover(const struct cluster *c, const char *problem,
+			 char shown[static ERROR_MAX_BYTES])
+{
+	snprintf(shown, ERROR_MAX_BYTES, "%s", problem);
+	api_client_cover(c->client, shown);
+	return shown;
+}
+
 static void on_report(const char *where, const char *problem, void *userdata)
 {
-	(void)userdata;
-	log_warn("API server", log_text("where", where), log_text("problem", problem));
+	char shown[ERROR_MAX_BYTES];
+
+	log_warn("API server", log_text("where", where),
+		 log_text("problem", cover(userdata, problem, shown)));
 }
 
 static void on_recovered(const char *where, const char *how, void *userdata)
@@ -147,8 +159,9 @@ static int cluster_find(struct cluster *c, struct error *err)
 
 static void on_events_dropped(const char *problem, void *userdata)
 {
-	(void)userdata;
-	log_warn("Events are dropped", log_text("problem", problem));
+	char shown[ERROR_MAX_BYTES];
+
+	log_warn("Events are dropped", log_text("problem", cover(userdata, problem, shown)));
 }
 
 static int cluster_connect(struct cluster *c, struct loop *loop, struct error *err)
@@ -164,6 +177,7 @@ static int cluster_connect(struct cluster *c, struct loop *loop, struct error *e
 	struct event_recorder_config recorder = {
 		.instance = c->node,
 		.report = on_events_dropped,
+		.userdata = c,
 	};
 	int r;
 

@@ -375,3 +375,8 @@ struct api_call *api_call_cancel(struct api_call *call)
 	work_soon(c);
 	return NULL;
 }
+
+void api_client_cover(const struct api_client *c, char *text)
+{
+	credentials_cover(c->credentials, text);
+}

@@ -78,4 +78,7 @@ int api_call(struct api_client *c, const struct api_request *request,
  * handlers. */
 struct api_call *api_call_cancel(struct api_call *call);
 
+/* Cover our token and password in @text, which may repeat what a server says. */
+void api_client_cover(const struct api_client *c, char *text);
+
 #endif

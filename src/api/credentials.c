@@ -109,11 +109,18 @@ static int files_follow(struct credentials *c, bool renew, struct error *err)
 	return r == -ENOMEM || c->token.token || !a->token ? r : 0;
 }
 
+static const struct secret *bearer_of(const struct credentials *c)
+{
+	if (c->token.token)
+		return c->token.token;
+	return c->access->token ? c->access->token : c->plugin_token;
+}
+
 static void view_fill(struct credentials *c)
 {
 	const struct api_access *a = c->access;
 
-	c->view.bearer = c->token.token ? c->token.token : a->token ? a->token : c->plugin_token;
+	c->view.bearer = bearer_of(c);
 	c->view.username = a->username;
 	c->view.password = a->password;
 	c->view.certificate_path = c->certificate.path;
@@ -129,6 +136,13 @@ static void credentials_tell(struct credentials *c, int r, const struct error *e
 	c->ready = NULL;
 	view_fill(c);
 	ready(r, r < 0 ? NULL : &c->view, r < 0 ? err : NULL, c->userdata);
+}
+
+void credentials_cover(const struct credentials *c, char *text)
+{
+	/* Not those of the view: they may be gone by now. */
+	secret_cover(bearer_of(c), text);
+	secret_cover(c->access->password, text);
 }
 
 static int answer_take(struct credentials *c, const char *output, size_t len, struct error *err)

@@ -55,4 +55,7 @@ typedef void (*credentials_fn)(int r, const struct credentials_view *view, const
 int credentials_prepare(struct credentials *c, bool renew, credentials_fn ready, void *userdata,
 			struct error *err);
 
+/* As secret_cover(), of the token and the password that the server is shown. */
+void credentials_cover(const struct credentials *c, char *text);
+
 #endif

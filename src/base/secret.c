@@ -45,6 +45,30 @@ const char *secret_reveal(const struct secret *s, size_t *ret_len)
 	return s->bytes;
 }
 
+static size_t common_bytes(const struct secret *s, const char *text)
+{
+	size_t n = 0;
+
+	while (n < s->len && text[n] && text[n] == s->bytes[n])
+		n++;
+	return n;
+}
+
+void secret_cover(const struct secret *s, char *text)
+{
+	size_t noticed, n;
+
+	if (!s || s->len == 0)
+		return;
+	noticed = s->len < SECRET_NOTICED_BYTES ? s->len : SECRET_NOTICED_BYTES;
+	for (; *text; text += n > 0 ? n : 1) {
+		n = common_bytes(s, text);
+		if (n < noticed)
+			n = 0;
+		memset(text, '*', n);
+	}
+}
+
 bool secret_equal(const struct secret *a, const struct secret *b)
 {
 	if (!a || !b)

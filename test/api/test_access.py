@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 import re
 import shutil
 import subprocess
@@ -15,9 +16,10 @@ import pytest
 
 from rig import objects
 from rig.agent import Agent, wait_until
-from rig.api import kubeconfig, proxy
+from rig.api import kubeconfig, proxy, scripts
 from rig.api.certificates import EXPIRED, NOT_YET_VALID, Authority, Certificate
 from rig.api.cluster import API_IPS, KINDS, SERVER_NAMES, URLS, ApiCluster
+from rig.api.kubernetes import WatchList
 from rig.api.plugin import Plugin, credential
 from rig.api.server import PORT, Handshake
 from rig.cluster import CLIENT_IPS
@@ -242,6 +244,23 @@ def test_S7_broken_kubeconfig(cluster: ApiCluster, broken: str) -> None:
     # It may end, or not.
     wait_until("a complaint", lambda: bool(agent.logged("level=(warn|error)")))
     assert not any(r.status == 200 for r in cluster.api.requests)
+
+
+@pytest.mark.parametrize("answer", ["page", "status", "error event", "garbage"])
+def test_S7_server_repeats_the_token(cluster: ApiCluster, answer: str) -> None:
+    words = f"nobody has {cluster.token}"
+    error = {"type": "ERROR", "object": {"kind": "Status", "code": 403, "message": words}}
+    verb, script = {
+        "page": ("list", scripts.body(words, "text/html", status=500)),
+        "status": ("list", scripts.fail(403, "Forbidden", words)),
+        "error event": ("watch", scripts.body(json.dumps(error))),
+        "garbage": ("list", scripts.body(words)),
+    }[answer]
+    cluster.api.behaviour.watch_list = WatchList.REFUSED
+    cluster.api.on(verb, script=script, resource="services")
+    agent = cluster.agent()
+    agent.start()
+    agent.wait_logged(r"nobody has \*{16}")
 
 
 def test_insecure_is_said(cluster: ApiCluster) -> None:

@@ -50,6 +50,11 @@ struct credentials *credentials_free(struct credentials *c)
 	return NULL;
 }
 
+void credentials_cover(const struct credentials *c, char *text)
+{
+	secret_cover(c->bearer, text);
+}
+
 static void credentials_come(struct credentials *c)
 {
 	credentials_fn ready = c->ready;

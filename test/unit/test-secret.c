@@ -97,6 +97,34 @@ static void test_S7_freed_secret_is_wiped(void **state)
 		assert_int_equal(found[i], '\0');
 }
 
+static void check_covered(const char *secret, const char *text, const char *expected)
+{
+	struct secret *s = secret_new(secret, strlen(secret));
+	char room[128];
+
+	snprintf(room, sizeof(room), "%s", text);
+	secret_cover(s, room);
+	assert_string_equal(room, expected);
+	secret_free(s);
+}
+
+static void test_S7_repeated_secret_is_covered(void **state)
+{
+	static const char token[] = "0123456789abcdefghij";
+
+	(void)state;
+	check_covered(token, "who is 0123456789abcdefghij?", "who is ********************?");
+	check_covered(token, "0123456789abcdefghij0123456789abcdefghij",
+		      "****************************************");
+	check_covered(token, "cut: 0123456789abcdef", "cut: ****************");
+	check_covered(token, "0123456789abcdefX", "****************X");
+	check_covered(token, "0123456789abcde is too little", "0123456789abcde is too little");
+	check_covered("word", "wor word", "wor ****");
+	check_covered("", "text", "text");
+	check_covered(token, "", "");
+	secret_cover(NULL, NULL);
+}
+
 static void test_short_memory_and_impossible_sizes(void **state)
 {
 	(void)state;
@@ -116,6 +144,7 @@ int main(void)
 		cmocka_unit_test(test_equal_compares_all_bytes),
 		cmocka_unit_test(test_S7_wiped_memory_is_zero),
 		cmocka_unit_test(test_S7_freed_secret_is_wiped),
+		cmocka_unit_test(test_S7_repeated_secret_is_covered),
 		cmocka_unit_test(test_short_memory_and_impossible_sizes),
 	};
 

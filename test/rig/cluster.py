@@ -64,6 +64,24 @@ def pod_network(node_number: int) -> dict[int, str]:
     return {4: f"10.244.{node_number}.0/24", 6: f"fd44:0:0:{node_number}::/64"}
 
 
+def start_server(
+    space: Namespace, name: str, cleanup: contextlib.ExitStack, *ports: str, program: Path = SERVER
+) -> subprocess.Popen[str]:
+    """Start a server that says "ready" when it is; it ends with @cleanup."""
+    argv = [sys.executable, "-IS", str(program), name, *(ports or SERVER_PORTS)]
+    server = space.spawn(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    cleanup.callback(server.wait)
+    cleanup.callback(server.kill)
+    return server
+
+
+def wait_ready(server: subprocess.Popen[str]) -> None:
+    """Wait for a server to listen."""
+    assert server.stdout is not None
+    if server.stdout.readline() != "ready\n":
+        raise RuntimeError(f"{server.args} did not start")
+
+
 class Host(Namespace):
     """A namespace with eth0 on the nodes' network."""
 
@@ -137,16 +155,7 @@ class Pod(Namespace):
             *(f"route add {gateway} dev eth0" for gateway in node.gateways.values()),
             *(f"route add default via {gateway}" for gateway in node.gateways.values()),
         )
-        argv = [sys.executable, "-IS", str(cluster.server), name, *SERVER_PORTS]
-        self.server = self.spawn(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        cluster.cleanup.callback(self.server.wait)
-        cluster.cleanup.callback(self.server.kill)
-
-    def wait_ready(self) -> None:
-        """Wait for the server to listen."""
-        assert self.server.stdout is not None
-        if self.server.stdout.readline() != "ready\n":
-            raise RuntimeError(f"the server of {self.pod_name} did not start")
+        self.server = start_server(self, name, cluster.cleanup, program=cluster.server)
 
     def endpoint(self, family: int, **conditions: bool) -> Object:
         """The pod as an endpoint of a slice."""
@@ -218,7 +227,7 @@ class Cluster:
         for name in names:
             self.pods[name] = Pod(name, node, self)
         for name in names:
-            self.pods[name].wait_ready()
+            wait_ready(self.pods[name].server)
 
     def agent(
         self,

@@ -14,6 +14,7 @@ import selectors
 import socket
 import sys
 
+IP_PKTINFO = 8
 NAME = sys.argv[1] if len(sys.argv) > 1 else ""
 selector = selectors.DefaultSelector()
 
@@ -45,8 +46,10 @@ def accept(listener: socket.socket) -> None:
 
 def answer_datagram(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        _, peer = sock.recvfrom(4096)
-        sock.sendto(greeting(sock, peer), peer)
+        _, [(level, kind, told), *_], _, peer = sock.recvmsg(4096, 64)
+        # A host has several addresses: the answer comes from the one that was asked, by any link.
+        told = bytes(4) + told[4:] if level == socket.IPPROTO_IP else told[:16] + bytes(4)
+        sock.sendmsg([greeting(sock, peer)], [(level, kind, told)], 0, peer)
 
 
 def listen(family: int, kind: int, protocol: int, port: int) -> None:
@@ -62,6 +65,10 @@ def listen(family: int, kind: int, protocol: int, port: int) -> None:
     sock.bind(("", port))
     if kind == socket.SOCK_STREAM:
         sock.listen(1024)
+    elif family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
     handler = accept if kind == socket.SOCK_STREAM else answer_datagram
     selector.register(sock, selectors.EVENT_READ, handler)
 

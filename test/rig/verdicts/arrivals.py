@@ -49,7 +49,8 @@ class Arrivals:
             by_family.setdefault(_table(address), []).append(element)
         self.families = sorted(by_family)
         for family, elements in by_family.items():
-            node.run("nft", "-f", "-", stdin=TABLE.format(family=family, elements=",".join(elements)))
+            table = TABLE.format(family=family, elements=",".join(elements))
+            node.run("nft", "-f", "-", stdin=table)
 
     def counts(self) -> dict[Frontend, int]:
         """How many packets came to each."""

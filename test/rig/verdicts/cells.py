@@ -19,6 +19,8 @@ GATEWAY_NODE_PORT = "gateway-node-port"
 LOOPBACK_NODE_PORT = "loopback-node-port"
 TRANSIT_NODE_PORT = "transit-node-port"
 PROXY_MODE_IP = "proxy-mode-ip"
+# An external IP that every Service of the world claims.
+CONTESTED_IP = "contested-ip"
 
 POD, OTHER_POD, NODE, OTHER_NODE, OUTSIDE, ITSELF = CLIENTS = (
     "pod",
@@ -28,6 +30,7 @@ POD, OTHER_POD, NODE, OTHER_NODE, OUTSIDE, ITSELF = CLIENTS = (
     "outside",
     "itself",
 )
+OTHERS = CLIENTS[:-1]
 PROTOCOLS = ("tcp", "udp", "sctp")
 FAMILIES = (4, 6)
 POLICIES = ("Cluster", "Local")
@@ -37,7 +40,13 @@ ENDPOINTS = {
     "remote": ("web-3",),
     "both": ("web-1", "web-2", "web-3"),
 }
-LOCAL_PODS, REMOTE_PODS = ("web-1", "web-2"), ("web-3", "web-4")
+REMOTE_PODS = ("web-3", "web-4")
+# Pods in the network of node1 and node2 themselves.
+HOST_ENDPOINTS = {
+    "host-local": ("host-1",),
+    "host-remote": ("host-2",),
+    "host-both": ("host-1", "host-2", "web-1", "web-3"),
+}
 
 CONDITIONS: Mapping[str, Mapping[str, bool]] = {
     "unset": {},
@@ -63,6 +72,11 @@ HINTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "nodes-only": {"forNodes": ["node1", "node2"]},
 }
 ZONE_OF_NODE1 = "east"
+# How a Service's endpoints are told: each in a slice of its own; all in several slices, only one of
+# which knows where they are; with another number of the port in each slice; with more slices that
+# do not count, because of a port of another name, of their label, of another Service's name.
+ONE_SLICE = "one"
+SLICINGS = (ONE_SLICE, "split", "copied", "renumbered", "with-others")
 
 
 @dataclass(frozen=True)
@@ -83,6 +97,8 @@ class Variant:
     internal: str = "Cluster"
     external: str = "Cluster"
     annotations: Mapping[str, str] = field(default_factory=dict)
+    slicing: str = ONE_SLICE
+    created: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +132,7 @@ class World:
     flags: tuple[str, ...] = ()
     zone: str = ZONE_OF_NODE1
     pod_networks: bool = True
+    bound: bool = False  # the node has the Services' external addresses itself
 
     @property
     def variants(self) -> list[Variant]:
@@ -155,6 +172,9 @@ def why_not(cell: Cell) -> str:
     if cell.client == ITSELF and cell.itself in REMOTE_PODS:
         if cell.kind == CLUSTER_IP or cell.policy == "Local":
             return "a pod of another node meets the proxy of that node, not the one of this node"
+    if cell.client == OTHER_POD and "host-2" in [m.pod for m in cell.variant.members]:
+        if cell.policy == ("Cluster" if cell.kind == CLUSTER_IP else "Local"):
+            return "a node answers its own pods directly, not by way of this node's translation"
     if cell.kind == LOOPBACK_NODE_PORT and cell.client != NODE:
         return "a loopback address means the client's own host"
     if cell.kind == TRANSIT_NODE_PORT and cell.client not in (POD, NODE):
@@ -217,6 +237,35 @@ def _hints() -> tuple[Variant, ...]:
     return tuple(variants)
 
 
+def _sliced() -> tuple[Variant, ...]:
+    members = tuple(Member(p) for p in ENDPOINTS["both"])
+    return tuple(
+        Variant(f"{slicing}-i{policy[0].lower()}", members, policy, policy, slicing=slicing)
+        for slicing in SLICINGS
+        for policy in POLICIES
+    )
+
+
+def _contesting() -> tuple[Variant, ...]:
+    """The oldest has it; it is neither the first by name nor the first to be read."""
+    return tuple(
+        Variant(name, (Member(pod),), created=created)
+        for name, pod, created in (
+            ("a-younger", "web-1", "2024-05-02T00:00:00Z"),
+            ("b-oldest", "web-2", "2024-05-01T00:00:00Z"),
+            ("c-oldest-too", "web-3", "2024-05-01T00:00:00Z"),
+        )
+    )
+
+
+def _on_hosts() -> tuple[Variant, ...]:
+    return tuple(
+        variant
+        for name, pods in HOST_ENDPOINTS.items()
+        for variant in _with_policies(name, tuple(Member(p) for p in pods), *POLICIES)
+    )
+
+
 FEW = {"kinds": (CLUSTER_IP, NODE_PORT), "clients": (POD, OUTSIDE)}
 # What is no Service's business; a host without SCTP of its own can't refuse it.
 UNSERVED = (GATEWAY_NODE_PORT, LOOPBACK_NODE_PORT, TRANSIT_NODE_PORT)
@@ -229,8 +278,15 @@ WORLDS = (
             Product(_basic(), protocols=PROTOCOLS),
             Product(_basic("Cluster"), (*UNSERVED, PROXY_MODE_IP), protocols=STREAM_AND_DATAGRAM),
             Product(_annotated(), clients=(POD, NODE, OUTSIDE)),
+            Product(_sliced(), clients=(POD, NODE, OUTSIDE)),
         ),
     ),
+    World(
+        "contested",
+        (Product(_contesting(), (*KINDS, CONTESTED_IP), (POD, NODE, OUTSIDE), PROTOCOLS),),
+    ),
+    World("on-hosts", (Product(_on_hosts(), clients=OTHERS, protocols=STREAM_AND_DATAGRAM),)),
+    World("bound", (Product(_basic(), protocols=PROTOCOLS),), bound=True),
     World("conditions", (Product(_conditions(), **FEW),)),
     World("hints", (Product(_hints(), **FEW),)),
     World("no-zone", (Product(_hints(), **FEW),), zone=""),

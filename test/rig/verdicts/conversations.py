@@ -19,8 +19,9 @@ from rig.client import KINDS, NO_LINGER, Answer, family_of, kernel_has_sctp
 from rig.netns import Namespace
 from rig.sctp import INIT, INIT_ACK, RawSocket
 
-# So many are under way at a time: as many refusals as a kernel sends in one burst.
-WINDOW = 50
+# So many are begun at a time, which is as many refusals as a kernel sends in one burst; and so many
+# are under way with those that are waited for.
+WINDOW, MOST = 50, 2000
 # Whoever waits this long waits for ever. What is no stream is said again meanwhile.
 HANG_S = 10.0
 AGAIN_S = 1.0
@@ -156,6 +157,13 @@ class RawConversation(Conversation):
         del self.raw.asked[self.port]
 
 
+def _is_full(running: Sequence[Conversation]) -> bool:
+    """Whether one should go on before another is begun."""
+    now = time.monotonic()
+    begun = sum(now - one.begun < AGAIN_S for one in running)
+    return begun >= WINDOW or len(running) >= MOST
+
+
 class Crowd:
     """Clients in any namespaces. @pods are those whose servers may answer them."""
 
@@ -197,7 +205,7 @@ class Crowd:
         for ask in asks:
             begun.append(self._begin(ask))
             running.append(begun[-1])
-            while len(running) >= WINDOW:
+            while _is_full(running):
                 running = self._go_on(running)
         while running:
             running = self._go_on(running)
@@ -216,7 +224,7 @@ class Crowd:
         return [one for one in running if not one.ended]
 
     def listen(self, asks: Sequence[Ask], until: Callable[[], None]) -> list[Outcome]:
-        """As converse(), for whom nothing is to be heard: what they have heard when @until returns."""
+        """As converse(), for who should hear nothing: what they have heard when @until returns."""
         begun = [self._begin(ask) for ask in asks]
         until()
         while self._hear(0):

@@ -56,6 +56,7 @@ class Site:
     """The node whose proxy is meant, and how that is configured."""
 
     node: str
+    addresses: tuple[str, ...]
     node_port_addresses: tuple[str, ...]
     service_ranges: tuple[str, ...]
     external_ranges: tuple[str, ...]
@@ -258,8 +259,14 @@ class Evaluator:
         if not chosen:
             return frozenset({DROPPED})
         hidden = self._is_masqueraded(client, kind, local)
+        # What is for the node itself does not leave it, and is answered by way of it in any case.
+        here = self.site.addresses
         return frozenset(
-            Served(e.address, e.port, hidden or (e.local and e.address == client.address))
+            Served(
+                e.address,
+                e.port,
+                (hidden or (e.local and e.address == client.address)) and e.address not in here,
+            )
             for e in chosen
         )
 

@@ -6,6 +6,7 @@ import collections
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rig import objects
 from rig.agent import wait_until
@@ -17,20 +18,25 @@ from rig.cluster import (
     SERVICE_RANGES,
     Cluster,
     Host,
+    Node,
     cluster_ip,
     external_ip,
     load_balancer_ip,
+    start_server,
+    wait_ready,
 )
 from rig.netns import Namespace
 from rig.objects import Object
 
 from . import cells, evaluator
 from .arrivals import Arrivals, Frontend
-from .cells import Cell, Variant, World
+from .cells import Cell, Member, Variant, World
 from .conversations import SILENCE, Ask, Crowd, Outcome
 from .evaluator import Client, Evaluator, Served, Site
 
 FIRST_NUMBER = 10
+CONTESTED = 250
+BOUND_KINDS = (evaluator.EXTERNAL_IP, evaluator.LOAD_BALANCER)
 PORT = 80
 PROTOCOLS = tuple(p.upper() for p in cells.PROTOCOLS)
 # The conversations of a cell at first, then in each round for those who have not met all they may.
@@ -39,6 +45,15 @@ FIRST_ASKS, MORE_ASKS, ROUNDS = 6, 12, 12
 FEW_ASKS = 3
 # So many of those who should hear nothing are listened to at a time.
 SILENT_CELLS = 150
+
+
+@dataclass(frozen=True)
+class Server:
+    """Who may be an endpoint: a pod, or a pod in the network of its node."""
+
+    name: str
+    node: Node
+    ips: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -76,10 +91,22 @@ class Lab(Cluster):
         )
         for family in ("-4", "-6"):
             self.node2.run("ip", family, "rule", "add", "dev", "kube-bridge", "lookup", "100")
-        # Refusals are limited to so many a second; before Linux 6.12 or so, of all namespaces together.
+        # Refusals are limited to so many a second; older kernels count all namespaces together.
         with contextlib.suppress(FileNotFoundError):
             unlimited = {"net.ipv4.icmp_msgs_per_sec": 10**6, "net.ipv4.icmp_msgs_burst": 10**6}
             self.node1.sysctl(unlimited)
+
+    def add_servers(self) -> None:
+        """Start all who may be asked."""
+        self.add_pods(self.node1, "web-1", "web-2", "shell")
+        self.add_pods(self.node2, "web-3", "web-4", "shell-2")
+        self.servers = {
+            name: Server(name, pod.node, pod.ips) for name, pod in self.pods.items()
+        }
+        for node in self.nodes:
+            name = f"host-{node.number}"
+            wait_ready(start_server(node, name, self.cleanup))
+            self.servers[name] = Server(name, node, node.ips)
 
     def deploy_world(self) -> Evaluator:
         """Put all objects of the world; what is to be expected of them."""
@@ -88,11 +115,19 @@ class Lab(Cluster):
         for node in nodes:
             self.apply(node["metadata"]["name"], node)
         for variant in self.world.variants:
+            if self.world.bound:
+                self._bind(self.numbers[variant.name])
             made = self._service(variant)
-            slices = [self._slice(made, variant, family) for family in cells.FAMILIES]
+            slices = [s for family in cells.FAMILIES for s in self._slices(made, variant, family)]
             self.apply(variant.name, made, *slices)
             everything += [made, *slices]
         return Evaluator(everything, self._site())
+
+    def _bind(self, number: int) -> None:
+        """Have the node be where a Service's external addresses are."""
+        ips = [*external_ip(number).items(), *load_balancer_ip(number).items()]
+        bits = {4: "32", 6: "128 nodad"}
+        self.node1.ip(*(f"address add {ip}/{bits[family]} dev lo" for family, ip in ips))
 
     def _site(self) -> Site:
         everywhere = "--nodeport-bindon-all-ip=true" in self.world.flags
@@ -100,6 +135,7 @@ class Lab(Cluster):
         addresses += self.node1.gateways.values() if everywhere else ()
         return Site(
             node="node1",
+            addresses=(*self.node1.ips.values(), *self.node1.gateways.values()),
             node_port_addresses=tuple(addresses),
             service_ranges=SERVICE_RANGES,
             external_ranges=EXTERNAL_RANGES,
@@ -113,7 +149,7 @@ class Lab(Cluster):
             objects.port(PORT, protocol=p, name=p.lower(), node_port=30000 + number)
             for p in PROTOCOLS
         ]
-        spec: dict[str, object] = {
+        spec: dict[str, Any] = {
             "internalTrafficPolicy": variant.internal,
             "externalTrafficPolicy": variant.external,
         }
@@ -122,22 +158,49 @@ class Lab(Cluster):
             spec["externalIPs"] = list(external_ip(number).values())
             spec["type"] = "LoadBalancer"
             ingress += [{"ip": ip, "ipMode": "VIP"} for ip in load_balancer_ip(number).values()]
+        if cells.CONTESTED_IP in self.kinds:
+            spec["externalIPs"] += external_ip(CONTESTED).values()
         if cells.PROXY_MODE_IP in self.kinds:
             ingress += [{"ip": ip, "ipMode": "Proxy"} for ip in _proxy_mode_ip(number).values()]
         made = objects.service(variant.name, cluster_ip(number).values(), ports, **spec)
         made["metadata"]["annotations"] = dict(variant.annotations)
+        if variant.created:
+            made["metadata"]["creationTimestamp"] = variant.created
         made["status"] = {"loadBalancer": {"ingress": ingress}}
         return made
 
-    def _slice(self, made: Object, variant: Variant, family: int) -> Object:
-        endpoints = []
-        for member in variant.members:
-            one = self.pods[member.pod].endpoint(family, **cells.CONDITIONS[member.conditions])
-            hints = cells.HINTS[member.hints]
-            if hints:
-                one["hints"] = {k: [{"name": n} for n in names] for k, names in hints.items()}
-            endpoints.append(one)
-        return objects.slice_of(made, endpoints, family=family)
+    def _slices(self, made: Object, variant: Variant, family: int) -> list[Object]:
+        endpoints = [self._endpoint(member, family) for member in variant.members]
+
+        def part(suffix: str, *some: Object) -> Object:
+            return objects.slice_of(made, some, suffix=suffix, family=family)
+
+        if variant.slicing == "split":
+            return [part(str(n), one) for n, one in enumerate(endpoints)]
+        if variant.slicing == "copied":
+            nowhere = [{k: v for k, v in one.items() if k != "nodeName"} for one in endpoints]
+            return [part("1", *endpoints), part("2", *nowhere), part("0", *nowhere)]
+        if variant.slicing == "renumbered":
+            first, second = part("1", *endpoints[:1]), part("2", *endpoints[1:])
+            second["ports"] = [{**port, "port": 8081} for port in second["ports"]]
+            return [first, second]
+        if variant.slicing == "with-others":
+            web_4 = self._endpoint(Member("web-4"), family)
+            unnamed, labelled, strange = (part(name, web_4) for name in ("a", "b", "z"))
+            unnamed["ports"] = [{**port, "name": "other"} for port in unnamed["ports"]]
+            labelled["metadata"]["labels"][evaluator.HEADLESS] = ""
+            strange["metadata"]["labels"][evaluator.SERVICE_NAME] = "nobody"
+            return [part("1", *endpoints), unnamed, labelled, strange]
+        return [part("1", *endpoints)]
+
+    def _endpoint(self, member: Member, family: int) -> Object:
+        server = self.servers[member.pod]
+        one = objects.endpoint(
+            server.ips[family], server.node.host_name, **cells.CONDITIONS[member.conditions]
+        )
+        if hints := cells.HINTS[member.hints]:
+            one["hints"] = {k: [{"name": n} for n in names] for k, names in hints.items()}
+        return one
 
     def frontend(self, cell: Cell) -> tuple[str, int]:
         """Where the client of a cell connects to."""
@@ -155,6 +218,7 @@ class Lab(Cluster):
             evaluator.EXTERNAL_IP: external_ip,
             evaluator.LOAD_BALANCER: load_balancer_ip,
             cells.PROXY_MODE_IP: _proxy_mode_ip,
+            cells.CONTESTED_IP: lambda number: external_ip(CONTESTED),
         }
         return addresses[cell.kind](number)[family], PORT
 
@@ -175,6 +239,7 @@ class Lab(Cluster):
             # To an address of its own a host comes from just that.
             address, _ = self.frontend(cell)
             own = address in (*self.node1.gateways.values(), "127.0.0.1", "::1")
+            own |= self.world.bound and cell.kind in BOUND_KINDS
             return Client(address if own else self.node1.ips[cell.family], on_node=True)
         place = self.space(cell)
         return Client(place.ips[cell.family])  # type: ignore[attr-defined]
@@ -185,13 +250,13 @@ class Lab(Cluster):
 
     def _in_words(self, one: Served | str, cell: Cell) -> str:
         if isinstance(one, Served):
-            pod = next(p for p in self.pods.values() if p.ips[cell.family] == one.address)
+            server = next(s for s in self.servers.values() if s.ips[cell.family] == one.address)
             source = self.client_of(cell).address
             if one.masqueraded:
                 # By the address that the node has on the way to that pod.
-                ips = self.node1.gateways if pod.node is self.node1 else self.node1.ips
+                ips = self.node1.gateways if server.node is self.node1 else self.node1.ips
                 source = ips[cell.family]
-            return _words(Answer(pod.pod_name, source, one.port))
+            return _words(Answer(server.name, source, one.port))
         if one == evaluator.UNTOUCHED:
             # A host refuses where nobody listens; outside there is nobody at all.
             return "refused" if cell.kind.endswith("node-port") else SILENCE
@@ -277,8 +342,8 @@ class Visit:
 
     def _fence(self) -> None:
         """What is behind the packets that have arrived: each client talks to each pod. Where these
-        answers came by, an earlier one would have come by before. Twice, since a server that has two
-        to answer may begin with the later one."""
+        answers came by, an earlier one would have come by before. Twice, since a server that has
+        two to answer may begin with the later one."""
         lab = self.lab
         places = [lab.pods["shell"], lab.pods["shell-2"], lab.node1, lab.node3, lab.client]
         places += [lab.pods[name] for name in ("web-1", "web-3")]
@@ -297,8 +362,7 @@ def run(chosen: Sequence[Cell]) -> Mapping[Cell, Result]:
     """Build the world of these cells, and see what becomes of each."""
     world = chosen[0].world
     with Lab(world) as lab:
-        lab.add_pods(lab.node1, "web-1", "web-2", "shell")
-        lab.add_pods(lab.node2, "web-3", "web-4", "shell-2")
+        lab.add_servers()
         judge = lab.deploy_world()
         agent = lab.agent(flags=[*FLAGS, *world.flags])
         agent.start()

@@ -60,6 +60,7 @@ def test_agent_restarted(
 def test_api_server_restarted(
     cluster: LiveCluster, agent: Agent, web: Frontends, how: int, control_plane: ControlPlane
 ) -> None:
+    """Services should work after restarting apiserver"""
     # The new one's watch cache knows nothing of before, so that it may want a list for each kind.
     with listing_at_most(control_plane, 1), without_failures(web) as probes:
         control_plane.restart_api_server(how=how)

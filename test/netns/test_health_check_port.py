@@ -11,6 +11,7 @@ from rig.agent import Agent
 from rig.client import ask
 from rig.cluster import Cluster
 from rig.frontends import Frontends, everywhere
+from rig.health import curl, health, wait_health
 from rig.netns import Namespace
 from rig.ruleset import own_tables
 
@@ -23,32 +24,6 @@ def local(cluster: Cluster, name: str, port: int, *pods: str, **spec: Any) -> Fr
     return everywhere(
         cluster, name, *pods, externalTrafficPolicy="Local", healthCheckNodePort=port, **spec
     )
-
-
-def url(address: str, port: int) -> str:
-    return f"http://[{address}]:{port}/" if ":" in address else f"http://{address}:{port}/"
-
-
-def curl(space: Namespace, address: str, port: int, *flags: str) -> str:
-    """What curl prints; nothing when there is no answer."""
-    argv = ("curl", "-sS", "--noproxy", "*", "--max-time", "20", *flags, url(address, port))
-    return space.run(*argv, check=False)
-
-
-def health(cluster: Cluster, port: int, family: int) -> str:
-    """The status that a load balancer gets from node1 and the number of endpoints, or "none"."""
-    text = curl(cluster.client, cluster.node1.ips[family], port, "-w", "\n%{http_code}")
-    body, _, status = text.rpartition("\n")
-    return f"{status} {json.loads(body)['localEndpoints']}" if body else "none"
-
-
-def wait_health(agent: Agent, cluster: Cluster, port: int, expected: str) -> None:
-    """The table has the change a moment before the port tells it."""
-    for family in (4, 6):
-        agent.wait_until(
-            f"{expected!r} at port {port} over IPv{family}",
-            lambda f=family: health(cluster, port, f) == expected,  # type: ignore[misc]
-        )
 
 
 def listening(space: Namespace) -> int:

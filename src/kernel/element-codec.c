@@ -38,6 +38,12 @@ static void key_put_port(struct key *k, uint16_t port)
 	key_put(k, &big_endian, sizeof(big_endian));
 }
 
+static void key_put_target(struct key *k, const struct element *e)
+{
+	key_put(k, e->other, addr_bytes(e->family));
+	key_put_port(k, e->target_port);
+}
+
 static void element_key(const struct element *e, struct key *ret)
 {
 	const struct set_layout *layout = set_layout(e->set);
@@ -53,6 +59,8 @@ static void element_key(const struct element *e, struct key *ret)
 	}
 	if (layout->slot)
 		key_put(ret, &e->slot, sizeof(e->slot));
+	if (layout->flow)
+		key_put_target(ret, e);
 }
 
 static void put_value(struct nlmsghdr *nlh, uint16_t type, const struct key *k)
@@ -84,8 +92,7 @@ static void put_target(struct nlmsghdr *nlh, const struct element *e)
 {
 	struct key data = { 0 };
 
-	key_put(&data, e->other, addr_bytes(e->family));
-	key_put_port(&data, e->target_port);
+	key_put_target(&data, e);
 	put_value(nlh, NFTA_SET_ELEM_DATA, &data);
 }
 
@@ -156,6 +163,15 @@ static void reader_take(struct reader *r, void *ret, uint16_t len)
 	r->left = (uint16_t)(r->left - padded);
 }
 
+static void reader_take_target(struct reader *r, struct element *e)
+{
+	uint16_t port = 0;
+
+	reader_take(r, e->other, addr_bytes(e->family));
+	reader_take(r, &port, sizeof(port));
+	e->target_port = ntohs(port);
+}
+
 static bool key_get(const struct nlattr *attr, struct element *e)
 {
 	const struct set_layout *layout = set_layout(e->set);
@@ -175,6 +191,8 @@ static bool key_get(const struct nlattr *attr, struct element *e)
 	}
 	if (layout->slot)
 		reader_take(&r, &e->slot, sizeof(e->slot));
+	if (layout->flow)
+		reader_take_target(&r, e);
 	return !r.short_of && r.left == 0;
 }
 
@@ -209,14 +227,11 @@ static bool verdict_get(const struct nlattr *data, struct element *e)
 static bool target_get(const struct nlattr *data, struct element *e)
 {
 	struct reader r = { 0 };
-	uint16_t port = 0;
 
 	r.at = value_get(data, NFTA_DATA_VALUE, &r.left);
 	if (!r.at)
 		return false;
-	reader_take(&r, e->other, addr_bytes(e->family));
-	reader_take(&r, &port, sizeof(port));
-	e->target_port = ntohs(port);
+	reader_take_target(&r, e);
 	return !r.short_of && r.left == 0;
 }
 

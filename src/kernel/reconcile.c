@@ -171,7 +171,7 @@ static int reconcile_once(struct reading *rd, const struct transaction *whole,
 	return tables_replace(rd->t, whole, ret, err);
 }
 
-static int read_udp_frontends(struct tables *t, uint8_t family, enum set_id set, struct flows *ret,
+static int read_udp_frontends(struct tables *t, uint8_t family, struct flows *ret,
 			      struct error *err)
 {
 	_cleanup_dump_ struct dump found;
@@ -179,30 +179,26 @@ static int read_udp_frontends(struct tables *t, uint8_t family, enum set_id set,
 	int r = dump_new(&found);
 
 	if (r == 0)
-		r = dump_set(&found, t->nl, family, TABLE_NAME, set, &strange, err);
+		r = dump_set(&found, t->nl, family, TABLE_NAME, SET_UDP_SERVICES, &strange, err);
 	for (size_t i = 0; r == 0 && i < found.n; i++) {
 		const struct element *e = &found.elements[i];
 		struct flow frontend = { .family = e->family, .port = e->port };
 
 		memcpy(frontend.addr, e->addr, sizeof(frontend.addr));
-		if (e->protocol == IPPROTO_UDP)
-			r = flows_add(ret, &frontend);
+		r = flows_add(ret, &frontend);
 	}
 	return r;
 }
 
 int tables_read_udp_frontends(struct tables *t, struct flows *ret, struct error *err)
 {
-	/* Between them they name every frontend. */
-	static const enum set_id sets[] = { SET_SERVICES, SET_NO_ENDPOINTS };
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < N_FAMILIES * ARRAY_SIZE(sets); i++) {
+	for (size_t i = 0; r == 0 && i < N_FAMILIES; i++) {
 		int attempts = RECONCILE_ATTEMPTS;
 
 		do
-			r = read_udp_frontends(t, families[i % N_FAMILIES], sets[i / N_FAMILIES],
-					       ret, err);
+			r = read_udp_frontends(t, families[i], ret, err);
 		while (r == -EINTR && --attempts > 0);
 		r = r == -ENOENT ? 0 : r;
 	}

@@ -83,21 +83,36 @@ int elements_add_frontend(struct block *b, const struct frontend *f,
 	return rows_add(b, SET_LOCAL_ENDPOINTS, f, v->local_targets, comment);
 }
 
-/* Whether it is chosen at present, by readiness, policy or topology, does not matter. */
-int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known)
+/* For the kernel, which stops flows at once, and for the agent, which ends them. */
+static int flow_add(struct block *b, const struct frontend *f, struct flow *flow,
+		    const struct target *target, const char *comment)
 {
+	struct element *e = frontend_element_add(b, SET_UDP_FLOWS, f, comment);
+
+	if (!e)
+		return -ENOMEM;
+	memcpy(e->other, target->addr, sizeof(e->other));
+	e->target_port = target->port;
+	memcpy(flow->target, target->addr, sizeof(flow->target));
+	flow->target_port = target->port;
+	return flows_add(&b->flows, flow);
+}
+
+/* Whether it is chosen at present, by readiness, policy or topology, does not matter. */
+int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known,
+		       const char *comment)
+{
+	struct element *e = frontend_element_add(b, SET_UDP_SERVICES, f, comment);
 	struct flow flow = { .family = f->addr.family, .port = f->port };
 	int r;
 
+	if (!e)
+		return -ENOMEM;
 	memcpy(flow.addr, f->addr.bytes, sizeof(flow.addr));
 	r = flows_add(&b->flows, &flow);
-	for (size_t i = 0; r == 0 && i < known->n; i++) {
-		if (!(known->items[i].flags & (ENDPOINT_READY | ENDPOINT_DRAINING)))
-			continue;
-		flow.target_port = known->items[i].port;
-		memcpy(flow.target, known->items[i].addr, sizeof(flow.target));
-		r = flows_add(&b->flows, &flow);
-	}
+	for (size_t i = 0; r == 0 && i < known->n; i++)
+		if (known->items[i].flags & (ENDPOINT_READY | ENDPOINT_DRAINING))
+			r = flow_add(b, f, &flow, &known->items[i], comment);
 	return r;
 }
 

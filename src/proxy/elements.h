@@ -11,8 +11,8 @@
 #include "proxy/verdicts.h"
 #include "ruleset/ruleset.h"
 
-/* Elements of one frontend besides the rows of its lists, at most. */
-#define FRONTEND_MAX_VERDICTS 5
+/* Elements of one frontend besides the rows of its lists and its flows, at most. */
+#define FRONTEND_MAX_VERDICTS 6
 
 /* Each returns 0 or -ENOMEM. */
 
@@ -21,7 +21,8 @@ int elements_add_frontend(struct block *b, const struct frontend *f,
 			  const struct frontend_verdicts *v, uint32_t affinity_timeout_s,
 			  const char *comment);
 /* A UDP frontend, and those of @known that serve: its flows there go on. */
-int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known);
+int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known,
+		       const char *comment);
 /* Endpoints of this node, for connections that come back to where they began. */
 int elements_add_hairpins(struct block *b, uint8_t family, const struct target_list *targets);
 int elements_add_pod_cidrs(struct block *b, uint8_t family, const struct addr_range *ranges,

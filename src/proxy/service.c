@@ -67,7 +67,9 @@ static bool service_fits(const struct frontends *f, const struct service_state *
 	for (size_t i = 0; i < n_slices; i++)
 		n_endpoints[family_index(slices[i]->family)] += slices[i]->n_endpoints;
 	for (size_t i = 0; i < f->n; i++)
-		n += FRONTEND_MAX_VERDICTS + 2 * n_endpoints[family_index(f->items[i].addr.family)];
+		n += FRONTEND_MAX_VERDICTS +
+		     (2u + (f->items[i].protocol == PROTOCOL_UDP)) *
+			     n_endpoints[family_index(f->items[i].addr.family)];
 	return n <= SERVICE_MAX_ELEMENTS;
 }
 
@@ -150,7 +152,8 @@ static int frontend_build(struct service_build *sb, const struct frontend *f, co
 
 	if (!frontend_is_held(sb, f))
 		return 0;
-	if (f->protocol == PROTOCOL_UDP && elements_add_flows(sb->block, f, &endpoints->known) < 0)
+	if (f->protocol == PROTOCOL_UDP &&
+	    elements_add_flows(sb->block, f, &endpoints->known, comment) < 0)
 		return -ENOMEM;
 	sb->facts.kind = f->kind;
 	v = frontend_verdicts(&sb->facts, lists);

@@ -19,6 +19,8 @@ static const char *const set_names[SET_COUNT] = {
 	[SET_NO_ENDPOINTS] = "no-endpoints",
 	[SET_AFFINITY_SERVICES] = "affinity-services",
 	[SET_MASQUERADE_SERVICES] = "masquerade-services",
+	[SET_UDP_SERVICES] = "udp-services",
+	[SET_UDP_FLOWS] = "udp-flows",
 	[SET_HAIRPIN] = "hairpin",
 	[SET_POD_CIDRS] = "pod-cidrs",
 };
@@ -32,6 +34,8 @@ static const struct set_layout set_layouts[SET_COUNT] = {
 	[SET_NO_ENDPOINTS] = { .frontend = true, .verdict = true },
 	[SET_AFFINITY_SERVICES] = { .frontend = true, .verdict = true },
 	[SET_MASQUERADE_SERVICES] = { .frontend = true, .verdict = true },
+	[SET_UDP_SERVICES] = { .frontend = true },
+	[SET_UDP_FLOWS] = { .frontend = true, .flow = true },
 	[SET_HAIRPIN] = { .pair = true, .shared = true },
 	[SET_POD_CIDRS] = { .interval = true },
 };
@@ -133,8 +137,13 @@ int element_cmp(const struct element *a, const struct element *b)
 	COMPARE_FIELD(a, b, protocol);
 	COMPARE_FIELD(a, b, port);
 	COMPARE_FIELD(a, b, slot);
-	if (layout->pair || layout->interval)
-		return memcmp(a->other, b->other, sizeof(a->other));
+	if (layout->pair || layout->interval || layout->flow) {
+		c = memcmp(a->other, b->other, sizeof(a->other));
+		if (c)
+			return c;
+	}
+	if (layout->flow)
+		COMPARE_FIELD(a, b, target_port);
 	return 0;
 }
 
@@ -181,6 +190,8 @@ static void element_print_key(const struct element *e, struct buf *out)
 		buf_printf(out, "%s-%s", addr, other);
 	if (layout->slot)
 		buf_printf(out, " . %" PRIu32, e->slot);
+	if (layout->flow)
+		buf_printf(out, " . %s . %u", other, e->target_port);
 }
 
 static void element_print_data(const struct element *e, struct buf *out)

@@ -24,6 +24,8 @@ enum set_id {
 	SET_NO_ENDPOINTS,        /* frontend : verdict */
 	SET_AFFINITY_SERVICES,   /* frontend : verdict */
 	SET_MASQUERADE_SERVICES, /* frontend : verdict */
+	SET_UDP_SERVICES,        /* frontend */
+	SET_UDP_FLOWS,           /* frontend . target */
 	SET_HAIRPIN,             /* addr . addr */
 	SET_POD_CIDRS,           /* addr to other, an interval */
 	SET_COUNT,
@@ -82,6 +84,7 @@ struct set_layout {
 	bool slot;     /* a slot behind the frontend */
 	bool frontend; /* key is addr . protocol . port */
 	bool target;   /* data is other . target_port */
+	bool flow;     /* other . target_port are the end of the key */
 	bool verdict;  /* data is a verdict */
 	bool interval; /* addr to other */
 	bool pair;     /* key is addr . other */

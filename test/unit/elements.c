@@ -116,6 +116,10 @@ struct element element_make(enum set_id set, uint8_t family, unsigned key, unsig
 		e.verdict = destinations[set][value].verdict;
 		e.number = destinations[set][value].number;
 	}
+	if (layout->flow) {
+		addr_make(family, 44, key, e.other);
+		e.target_port = (uint16_t)(8080 + key % 2);
+	}
 	if (layout->pair)
 		memcpy(e.other, e.addr, sizeof(e.other));
 	if (layout->interval)

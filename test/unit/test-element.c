@@ -33,6 +33,10 @@ static void test_order_is_set_family_key(void **state)
 		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 1, .slot = 255 },
 		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 1, .slot = 256 },
 		{ SET_ENDPOINTS, AF_INET, PROTOCOL_TCP, .port = 2, .slot = 0 },
+		{ SET_UDP_FLOWS, AF_INET, .port = 1, .other = { 10, 0, 0, 1 }, .target_port = 9 },
+		{ SET_UDP_FLOWS, AF_INET, .port = 1, .other = { 10, 0, 0, 2 }, .target_port = 1 },
+		{ SET_UDP_FLOWS, AF_INET, .port = 1, .other = { 10, 0, 0, 2 }, .target_port = 2 },
+		{ SET_UDP_FLOWS, AF_INET, .port = 2, .other = { 0 }, .target_port = 1 },
 		{ SET_HAIRPIN, AF_INET, .addr = { 10, 0, 0, 1 }, .other = { 10, 0, 0, 1 } },
 		{ SET_HAIRPIN, AF_INET, .addr = { 10, 0, 0, 1 }, .other = { 10, 0, 0, 2 } },
 		{ SET_POD_CIDRS, AF_INET, .addr = { 10 }, .other = { 10, 0, 0, 255 } },
@@ -59,8 +63,7 @@ static void test_key_and_value_are_apart(void **state)
 		assert_true(element_same_value(&a, &a));
 		for (unsigned value = 1; value < N_VALUES; value++) {
 			struct element b = element_make((enum set_id)set, AF_INET, 1, value);
-			bool same = !set_layout((enum set_id)set)->verdict &&
-				    !set_layout((enum set_id)set)->slot;
+			bool same = !set_layout((enum set_id)set)->frontend;
 
 			assert_int_equal(element_cmp(&a, &b), 0);
 			assert_int_equal(element_same_value(&a, &b), same);
@@ -176,6 +179,11 @@ static void test_every_set_prints(void **state)
 		  "ip masquerade-services 10.1.1.0 . sctp . 258 : goto masquerade-outside",
 		  "ip6 masquerade-services fd0a::101:0:0:0 . sctp . 258 : "
 		  "goto masquerade-outside" },
+		{ SET_UDP_SERVICES, 0,
+		  "ip udp-services 10.1.1.0 . sctp . 258 comment \"default/web:http\"",
+		  "ip6 udp-services fd0a::101:0:0:0 . sctp . 258 comment \"default/web:http\"" },
+		{ SET_UDP_FLOWS, 1, "ip udp-flows 10.1.1.0 . sctp . 258 . 44.1.1.0 . 8081",
+		  "ip6 udp-flows fd0a::101:0:0:0 . sctp . 258 . fd2c::101:0:0:0 . 8081" },
 		{ SET_HAIRPIN, 0, "ip hairpin 10.1.1.0 . 10.1.1.0",
 		  "ip6 hairpin fd0a::101:0:0:0 . fd0a::101:0:0:0" },
 		{ SET_POD_CIDRS, 0, "ip pod-cidrs 10.1.1.0-10.1.1.255",

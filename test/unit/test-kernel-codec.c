@@ -157,6 +157,8 @@ static void test_S11_largest_numbers_come_back(struct kernel *k)
 		elements[n].set = SET_AFFINITY_SERVICES;
 		elements[n].verdict = VERDICT_LEARN_AFFINITY;
 		elements[n++].number = UINT32_MAX;
+		elements[n] = last;
+		elements[n++].set = SET_UDP_FLOWS;
 		elements[n].family = families[f];
 		elements[n].set = SET_HAIRPIN;
 		memcpy(elements[n].addr, last.addr, sizeof(last.addr));

@@ -380,24 +380,21 @@ static void assert_udp_frontends(struct kernel *k, size_t n)
 
 static void test_N16_udp_frontends_are_read_back(struct kernel *k)
 {
-	struct element e[8];
+	struct element e[4];
 
 	kernel_open(k, true, true);
 	assert_udp_frontends(k, 0);
 	kernel_replace(k);
 	assert_udp_frontends(k, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(e); i++) {
-		e[i] = (struct element){ .set = i % 2 ? SET_NO_ENDPOINTS : SET_SERVICES };
-		e[i].family = i < 4 ? AF_INET : AF_INET6;
-		e[i].protocol = i & 2 ? IPPROTO_UDP : IPPROTO_TCP;
+		e[i] = (struct element){ .set = SET_UDP_SERVICES, .protocol = IPPROTO_UDP };
+		e[i].family = i < 2 ? AF_INET : AF_INET6;
 		e[i].port = i % 2 ? 54 : 53;
-		e[i].verdict = i % 2 ? VERDICT_REFUSE : VERDICT_LB;
-		e[i].number = i % 2 ? 0 : 1;
 		e[i].addr[0] = 10;
 	}
 	kernel_change(k, e, ARRAY_SIZE(e));
 	assert_udp_frontends(k, 4);
-	nft(k, "delete table ip6 kube-nft; table ip6 kube-nft { set services { "
+	nft(k, "delete table ip6 kube-nft; table ip6 kube-nft { set udp-services { "
 	       "type ipv6_addr; elements = { fd96::1 }; }; }");
 	assert_udp_frontends(k, 2);
 }

@@ -139,7 +139,8 @@ static void test_O1_ports_and_protocols_are_apart(void **state)
 	assert_world(w, "192.0.2.1",
 		     "no-endpoints 192.0.2.1 . tcp . 80 comment \"default/a:http\" : goto refuse\n"
 		     "no-endpoints 192.0.2.1 . tcp . 81 comment \"default/b:x\" : goto refuse\n"
-		     "no-endpoints 192.0.2.1 . udp . 80 comment \"default/b:y\" : goto refuse\n");
+		     "no-endpoints 192.0.2.1 . udp . 80 comment \"default/b:y\" : goto refuse\n"
+		     "udp-services 192.0.2.1 . udp . 80 comment \"default/b:y\"\n");
 	assert_string_equal(world_reports(w), "");
 }
 

@@ -9,8 +9,9 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "object/object.h"
 #include "proxy-world.h"
-#include "ruleset/flows.h"
+#include "ruleset/ruleset.h"
 
 #define DNS "'ports':[{'name':'dns','port':53,'protocol':'UDP'}]"
 #define BOTH                                         \
@@ -43,6 +44,30 @@ static void flows_print(const struct flows *f, struct buf *out)
 	}
 }
 
+/* The kernel stops what the agent is going to end, and no other flow. */
+static void assert_kernel_is_told(const struct world *w, const struct flows *kept)
+{
+	struct transaction whole = { .changes = NULL };
+	_cleanup_flows_ struct flows told = { 0 };
+
+	assert_int_equal(ruleset_whole(w->ruleset, &whole), 0);
+	for (size_t i = 0; i < whole.n_changes; i++) {
+		const struct element *e = &whole.changes[i].element;
+		struct flow one = { .family = e->family, .port = e->port };
+
+		if (e->set != SET_UDP_SERVICES && e->set != SET_UDP_FLOWS)
+			continue;
+		assert_int_equal(e->protocol, PROTOCOL_UDP);
+		one.target_port = e->target_port;
+		memcpy(one.addr, e->addr, sizeof(one.addr));
+		memcpy(one.target, e->other, sizeof(one.target));
+		assert_int_equal(flows_add(&told, &one), 0);
+	}
+	flows_settle(&told);
+	assert_true(flows_equal(&told, kept));
+	transaction_free(&whole);
+}
+
 /* Sync, then compare the flows that may go on and, behind a bar, the frontends that went. NULL: the sync
  * changed nothing of them. */
 static void assert_flows(struct world *w, const char *expected)
@@ -56,6 +81,7 @@ static void assert_flows(struct world *w, const char *expected)
 		return;
 	assert_int_equal(ruleset_take_flows(w->ruleset, &kept, &gone), 0);
 	assert_false(ruleset_flows_changed(w->ruleset));
+	assert_kernel_is_told(w, &kept);
 	flows_print(&kept, &text);
 	buf_puts(&text, " | ");
 	flows_print(&gone, &text);

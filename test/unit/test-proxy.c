@@ -47,7 +47,8 @@ static void test_unnamed_port(void **state)
 
 	world_service(w, "web", 1, IP ",'ports':[{'port':53,'protocol':'UDP'}]");
 	assert_world(w, NULL,
-		     "no-endpoints 10.96.0.1 . udp . 53 comment \"default/web\" : goto refuse\n");
+		     "no-endpoints 10.96.0.1 . udp . 53 comment \"default/web\" : goto refuse\n"
+		     "udp-services 10.96.0.1 . udp . 53 comment \"default/web\"\n");
 }
 
 static void test_external_local_with_affinity(void **state)
@@ -418,7 +419,8 @@ static void test_O14_service_changes_its_nature(void **state)
 		{ "'clusterIP':'None'," HTTP, "" },
 		{ IP ",'ports':[{'name':'http','port':80,'protocol':'UDP'}]",
 		  "no-endpoints 10.96.0.1 . udp . 80 comment \"default/web:http\""
-		  " : goto refuse\n" },
+		  " : goto refuse\n"
+		  "udp-services 10.96.0.1 . udp . 80 comment \"default/web:http\"\n" },
 		{ "'type':'ExternalName','externalName':'h'", "" },
 		{ "'clusterIPs':['10.96.0.1','fd00::1']," HTTP,
 		  "no-endpoints 10.96.0.1 . tcp . 80 comment \"default/web:http\""

@@ -52,7 +52,9 @@ static const char *object(const char *text, const char *kind, const char *name)
 
 static const char *set_kind(unsigned set)
 {
-	return set == SET_HAIRPIN || set == SET_POD_CIDRS ? "set" : "map";
+	const struct set_layout *layout = set_layout(set);
+
+	return layout->verdict || layout->target ? "map" : "set";
 }
 
 /* Two elements of every set in both families, and their chains. */

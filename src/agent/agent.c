@@ -235,6 +235,7 @@ static int agent_open_sync(struct agent *a, struct error *err)
 	int r = sync_open(&a->sync, a->loop, &a->node, a->tables, a->options->ipvs_sync_period_ms,
 			  err);
 
+	a->sync.flows.drain_ms = a->options->ipvs_graceful_period_ms;
 	a->sync.committed = on_committed;
 	a->sync.userdata = a;
 	if (r == 0)

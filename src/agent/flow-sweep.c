@@ -8,24 +8,26 @@
 #include "kernel/tables.h"
 #include "ruleset/ruleset.h"
 
-/* A packet that met the rules before the commit is on its way for a moment, and makes its entry at the
- * end of it. */
-#define DELAY_MS 10
+/* A packet that met the rules before the commit is on its way for a moment, and makes its entry at the end
+ * of it. So one pass comes at once, and another one when that must be over. */
+#define PASSES 2
+#define SECOND_MS 1000
 /* Of the time, sweeps take one part in so many. */
 #define REST_PARTS 10
 #define REST_MAX_US 5000000
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS 60000
 
-static int sweep_arm(struct flow_sweep *fs)
+/* Begin at @when_us, or when rested. */
+static int sweep_arm(struct flow_sweep *fs, uint64_t when_us)
 {
-	uint64_t now_us = monotonic_us(), delay_ms = DELAY_MS;
+	uint64_t now_us = monotonic_us();
 
-	if (fs->rest_till_us > now_us + delay_ms * 1000)
-		delay_ms = (fs->rest_till_us - now_us) / 1000;
-	if (fs->retry_ms > delay_ms)
-		delay_ms = fs->retry_ms;
-	return loop_timer_arm(fs->timer, delay_ms);
+	if (when_us < fs->rest_till_us)
+		when_us = fs->rest_till_us;
+	if (when_us <= now_us)
+		return loop_defer(fs->step);
+	return loop_timer_arm(fs->timer, (when_us - now_us + 999) / 1000);
 }
 
 static int on_timer(void *userdata)
@@ -35,17 +37,36 @@ static int on_timer(void *userdata)
 	return loop_defer(fs->step);
 }
 
+static int on_drain(void *userdata)
+{
+	struct flow_sweep *fs = userdata;
+
+	if (fs->left < PASSES)
+		fs->left++;
+	return fs->pass ? 0 : sweep_arm(fs, 0);
+}
+
+static int sweep_begin(struct flow_sweep *fs, struct error *err)
+{
+	struct conntrack_rules *rules = &fs->rules;
+
+	fs->began_us = monotonic_us();
+	fs->left--;
+	if (drains_list(&fs->drains, fs->began_us, &rules->draining, &rules->ended) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return conntrack_begin(&fs->pass, err);
+}
+
 /* Begins a pass when there is none. Entries that were judged by older rules need another one. */
 static int sweep_step(struct flow_sweep *fs, struct error *err)
 {
-	bool changed = ruleset_flows_changed(fs->ruleset), first = !fs->pass;
+	bool changed = ruleset_flows_changed(fs->ruleset);
 	int r = 0;
 
-	fs->due = !first && (fs->due || changed);
-	if (first) {
-		fs->began_us = monotonic_us();
-		r = conntrack_begin(&fs->pass, err);
-	}
+	if (!fs->pass)
+		r = sweep_begin(fs, err);
+	else if (changed)
+		fs->left = PASSES;
 	if (r == 0 && changed &&
 	    ruleset_take_flows(fs->ruleset, &fs->rules.kept, &fs->rules.gone) < 0)
 		r = error_set(err, -ENOMEM, "out of memory");
@@ -55,26 +76,46 @@ static int sweep_step(struct flow_sweep *fs, struct error *err)
 static void sweep_report(struct flow_sweep *fs)
 {
 	const struct conntrack_counts *counts = conntrack_counts(fs->pass);
+	size_t deleted = counts->deleted - counts->ended;
 	const struct log_field *fields = log_fields(
-		log_number("deleted", counts->deleted), log_number("seen", counts->seen),
+		log_number("deleted", deleted), log_number("seen", counts->seen),
 		log_number("us", monotonic_us() - fs->began_us));
 
-	log_write(counts->deleted > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "UDP flows swept",
-		  fields);
+	log_write(deleted > 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "UDP flows swept", fields);
+	if (counts->ended > 0)
+		log_info("connections ended, their endpoints had left",
+			 log_number("connections", counts->ended));
+}
+
+/* What was found goes on until its time is over. */
+static int sweep_drain(struct flow_sweep *fs)
+{
+	uint64_t now_us = monotonic_us(), next_us;
+	int r = drains_update(&fs->drains, conntrack_draining(fs->pass),
+			      now_us + fs->drain_ms * 1000);
+
+	if (r < 0)
+		return r;
+	next_us = drains_next(&fs->drains);
+	if (next_us == UINT64_MAX)
+		return loop_timer_disarm(fs->drain);
+	return loop_timer_arm(fs->drain, next_us > now_us ? (next_us - now_us + 999) / 1000 : 0);
 }
 
 static int sweep_finish(struct flow_sweep *fs)
 {
 	uint64_t now_us = monotonic_us(), rest_us = (now_us - fs->began_us) * (REST_PARTS - 1);
+	int r = sweep_drain(fs);
 
 	sweep_report(fs);
 	fs->pass = conntrack_end(fs->pass);
 	fs->rest_till_us = now_us + (rest_us < REST_MAX_US ? rest_us : REST_MAX_US);
 	fs->retry_ms = 0;
-	if (fs->due)
-		return sweep_arm(fs);
-	fs->rules.gone.n = 0;
-	return 0;
+	if (fs->left == 0)
+		fs->rules.gone.n = 0;
+	if (r < 0 || fs->left == 0)
+		return r;
+	return sweep_arm(fs, fs->left < PASSES ? now_us + SECOND_MS * 1000 : 0);
 }
 
 static int sweep_fail(struct flow_sweep *fs, const struct error *err)
@@ -85,8 +126,9 @@ static int sweep_fail(struct flow_sweep *fs, const struct error *err)
 		fs->retry_ms = RETRY_MAX_MS;
 	log_warn("UDP flows can't be swept", log_text("error", err->message),
 		 log_number("retry_ms", fs->retry_ms));
-	fs->due = true;
-	return sweep_arm(fs);
+	fs->left = PASSES;
+	fs->rest_till_us = monotonic_us() + fs->retry_ms * 1000;
+	return sweep_arm(fs, 0);
 }
 
 static int on_step(void *userdata)
@@ -95,7 +137,7 @@ static int on_step(void *userdata)
 	struct error err = { 0 };
 	int r;
 
-	if (fs->paused || (!fs->pass && !fs->due))
+	if (fs->paused || (!fs->pass && fs->left == 0))
 		return 0;
 	r = sweep_step(fs, &err);
 	if (r > 0)
@@ -105,13 +147,15 @@ static int on_step(void *userdata)
 
 int flow_sweep_request(struct flow_sweep *fs, bool anyway)
 {
-	bool begin = !fs->due || fs->paused;
+	bool changed = anyway || ruleset_flows_changed(fs->ruleset);
+	bool begin = changed || (fs->paused && fs->left > 0);
 
 	fs->paused = false;
-	fs->due = fs->due || anyway || ruleset_flows_changed(fs->ruleset);
+	if (changed)
+		fs->left = PASSES;
 	if (fs->pass)
 		return loop_defer(fs->step);
-	return fs->due && begin ? sweep_arm(fs) : 0;
+	return begin ? sweep_arm(fs, 0) : 0;
 }
 
 void flow_sweep_pause(struct flow_sweep *fs)
@@ -128,6 +172,8 @@ int flow_sweep_open(struct flow_sweep *fs, struct loop *loop, struct ruleset *ru
 	*fs = (struct flow_sweep){ .ruleset = ruleset };
 	r = loop_add_timer(loop, on_timer, fs, &fs->timer, err);
 	if (r == 0)
+		r = loop_add_timer(loop, on_drain, fs, &fs->drain, err);
+	if (r == 0)
 		r = loop_add_deferred(loop, on_step, fs, &fs->step, err);
 	if (r == 0 && tables_read_udp_frontends(tables, &fs->rules.gone, &reading) < 0)
 		log_warn("flows of UDP frontends that went meanwhile are not ended",
@@ -140,4 +186,7 @@ void flow_sweep_close(struct flow_sweep *fs)
 	fs->pass = conntrack_end(fs->pass);
 	flows_free(&fs->rules.kept);
 	flows_free(&fs->rules.gone);
+	flows_free(&fs->rules.draining);
+	flows_free(&fs->rules.ended);
+	drains_free(&fs->drains);
 }

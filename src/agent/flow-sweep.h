@@ -1,7 +1,8 @@
-/* flow-sweep.h - UDP flows that go where they no longer may, ended behind the sync that changed it.
+/* flow-sweep.h - UDP flows that go where they no longer may, ended behind the sync that changed it; with
+ * --ipvs-graceful-termination, TCP and SCTP connections to an endpoint that left, ended some time later.
  *
  * What decides is the ruleset as it is, so whatever was missed is caught up with by the next sweep, and
- * the start of an agent makes one. A sweep is cut into steps that run when nothing else is to be done.
+ * the start of an agent makes one (which gives connections all their time again). A sweep is cut into steps that run when nothing else is to be done.
  */
 #ifndef KUBE_NFT_AGENT_FLOW_SWEEP_H
 #define KUBE_NFT_AGENT_FLOW_SWEEP_H
@@ -9,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "agent/drains.h"
 #include "kernel/conntrack.h"
 
 struct error;
@@ -20,10 +22,13 @@ struct tables;
 struct flow_sweep {
 	struct ruleset *ruleset;
 	struct conntrack_rules rules;
+	struct drains drains;
+	uint64_t drain_ms;         /* how long a connection goes on; set behind flow_sweep_open() */
 	struct conntrack *pass;    /* NULL: none is under way */
 	struct loop_source *timer; /* to begin one */
+	struct loop_source *drain; /* the time of some connections is over */
 	struct loop_source *step;
-	bool due;              /* one is to begin: the timer runs, or this one is to end first */
+	unsigned left;         /* passes to come, the one under way not counted */
 	bool paused;           /* see flow_sweep_pause() */
 	uint64_t began_us;     /* the last one */
 	uint64_t rest_till_us; /* before that, none begins */

@@ -29,9 +29,6 @@ static const struct unbuilt {
 			    "kube-nft; nft delete table ip6 kube-nft" },
 	{ "enable-pprof", "this is the profiler of Go programs. Leave the flag out; perf can "
 			  "profile this one." },
-	{ "ipvs-graceful-termination",
-	  "this sets IPVS weights, which nftables does not have; an established TCP connection "
-	  "keeps its endpoint anyway. Leave the flag out." },
 	{ "runtime-endpoint", "direct server return is not part of this version yet. "
 			      "Leave the flag out." },
 	{ "service-tcp-timeout", IPVS_TIMEOUT },

@@ -82,6 +82,7 @@ bool conntrack_entry_read(const struct nlmsghdr *nlh, struct conntrack_entry *re
 	    !end_read(in.at[CTA_TUPLE_REPLY], &source, e.flow.family, e.flow.target,
 		      &e.flow.target_port, &e.protocol))
 		return false;
+	e.flow.protocol = e.protocol;
 	e.translated = is_translated(in.at[CTA_STATUS]);
 	e.counted = counter_read(in.at[CTA_COUNTERS_ORIG], &e.in) &&
 		    counter_read(in.at[CTA_COUNTERS_REPLY], &e.out);

@@ -13,7 +13,14 @@
 #include "kernel/conntrack-entry.h"
 #include "kernel/netlink.h"
 
-#define N_FAMILIES 2
+/* What a pass reads one after the other; what is urgent first. */
+static const struct kind {
+	uint8_t family, protocol;
+} kinds[] = {
+	{ AF_INET, IPPROTO_UDP },  { AF_INET6, IPPROTO_UDP }, { AF_INET, IPPROTO_TCP },
+	{ AF_INET6, IPPROTO_TCP }, { AF_INET, IPPROTO_SCTP }, { AF_INET6, IPPROTO_SCTP },
+};
+
 /* The bit of CTA_FILTER_ORIG_FLAGS that compares the protocol; not in the exported headers. Before
  * Linux 5.8 there is no such filter, and all entries come. */
 #define FILTER_PROTOCOL (1U << 3)
@@ -27,23 +34,34 @@ struct conntrack {
 	struct netlink *dumps;
 	struct netlink *deletions;
 	const struct conntrack_rules *rules; /* of this step */
-	size_t next_family;
+	const struct kind *kind;             /* that is read */
+	size_t next_kind;
 	bool dumping;
+	struct flows draining;
 	struct conntrack_counts counts;
 	int error; /* of the first deletion that failed */
 	size_t len;
 	char request[REQUEST_BYTES] __attribute__((aligned(8))); /* deletions to be sent */
 };
 
-bool conntrack_is_stale(const struct conntrack_rules *rules, const struct flow *flow,
-			bool translated)
+enum conntrack_verdict conntrack_judge(const struct conntrack_rules *rules, const struct flow *flow,
+				       bool translated)
 {
 	struct flow frontend = flow_frontend(flow);
+	bool stays, goes;
 
 	if (flows_have(&rules->kept, flow))
-		return false;
-	return flows_have(&rules->kept, &frontend) ||
-	       (translated && flows_have(&rules->gone, &frontend));
+		return CONNTRACK_KEEP;
+	stays = flows_have(&rules->kept, &frontend);
+	goes = translated && flows_have(&rules->gone, &frontend);
+	if (flow->protocol == IPPROTO_UDP)
+		return stays || goes ? CONNTRACK_END : CONNTRACK_KEEP;
+	if (!translated)
+		return CONNTRACK_KEEP;
+	if (flows_have(&rules->ended, flow))
+		return CONNTRACK_END;
+	return stays || goes || flows_have(&rules->draining, flow) ? CONNTRACK_DRAIN :
+								     CONNTRACK_KEEP;
 }
 
 /* An entry that is gone by itself, or by somebody else, is as good as deleted. */
@@ -54,10 +72,12 @@ static int deletion_answered(const struct nlmsghdr *nlh, void *userdata)
 
 	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
 		return 0;
-	if (e->error == 0)
+	if (e->error == 0) {
 		ct->counts.deleted++;
-	else if (e->error != -ENOENT && ct->error == 0)
+		ct->counts.ended += ct->kind->protocol != IPPROTO_UDP;
+	} else if (e->error != -ENOENT && ct->error == 0) {
 		ct->error = e->error;
+	}
 	return 0;
 }
 
@@ -118,14 +138,20 @@ static int entry_judge(const struct nlmsghdr *nlh, void *userdata)
 	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))
 		return -EBADMSG;
 	ct->counts.seen++;
-	if (!conntrack_entry_read(nlh, &entry) || entry.protocol != IPPROTO_UDP)
+	if (!conntrack_entry_read(nlh, &entry) || entry.flow.protocol != ct->kind->protocol)
 		return 0;
-	return conntrack_is_stale(ct->rules, &entry.flow, entry.translated) ?
-		       entry_delete(ct, nlh, entry.id) :
-		       0;
+	switch (conntrack_judge(ct->rules, &entry.flow, entry.translated)) {
+	case CONNTRACK_DRAIN:
+		return flows_add(&ct->draining, &entry.flow);
+	case CONNTRACK_END:
+		return entry_delete(ct, nlh, entry.id);
+	case CONNTRACK_KEEP:
+		break;
+	}
+	return 0;
 }
 
-static int dump_begin(struct conntrack *ct, uint8_t family, struct error *err)
+static int dump_begin(struct conntrack *ct, const struct kind *kind, struct error *err)
 {
 	char request[256] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
@@ -134,11 +160,11 @@ static int dump_begin(struct conntrack *ct, uint8_t family, struct error *err)
 
 	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nfg->nfgen_family = family;
+	nfg->nfgen_family = kind->family;
 	nfg->version = NFNETLINK_V0;
 	tuple = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG);
 	protocol = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
-	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, IPPROTO_UDP);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, kind->protocol);
 	mnl_attr_nest_end(nlh, protocol);
 	mnl_attr_nest_end(nlh, tuple);
 	filter = mnl_attr_nest_start(nlh, CTA_FILTER);
@@ -147,26 +173,30 @@ static int dump_begin(struct conntrack *ct, uint8_t family, struct error *err)
 	return netlink_dump_begin(ct->dumps, nlh, err);
 }
 
-/* The next family that has anything to be judged. 1, or 0 when there is none. */
+static bool rules_have_kind(const struct conntrack_rules *rules, const struct kind *k)
+{
+	return flows_have_kind(&rules->kept, k->family, k->protocol) ||
+	       flows_have_kind(&rules->gone, k->family, k->protocol) ||
+	       flows_have_kind(&rules->draining, k->family, k->protocol);
+}
+
+/* The next kind that has anything to be judged. 1, or 0 when there is none. */
 static int dump_begin_next(struct conntrack *ct, struct error *err)
 {
-	static const uint8_t families[N_FAMILIES] = { AF_INET, AF_INET6 };
+	int r;
 
-	while (ct->next_family < N_FAMILIES) {
-		uint8_t family = families[ct->next_family++];
-		int r;
-
-		if (!flows_have_family(&ct->rules->kept, family) &&
-		    !flows_have_family(&ct->rules->gone, family))
+	while (ct->next_kind < ARRAY_SIZE(kinds)) {
+		ct->kind = &kinds[ct->next_kind++];
+		if (!rules_have_kind(ct->rules, ct->kind))
 			continue;
-		r = dump_begin(ct, family, err);
+		r = dump_begin(ct, ct->kind, err);
 		ct->dumping = r == 0;
 		return r < 0 ? r : 1;
 	}
 	return 0;
 }
 
-/* 1: go on; 0: the end of both families. */
+/* 1: go on; 0: the end of all kinds. */
 static int conntrack_read(struct conntrack *ct, struct error *err)
 {
 	int r = ct->dumping ? 1 : dump_begin_next(ct, err), sent;
@@ -191,6 +221,7 @@ int conntrack_step(struct conntrack *ct, const struct conntrack_rules *rules, st
 		r = conntrack_read(ct, err);
 	while (r > 0 && ++reads < CONNTRACK_STEP_READS && monotonic_us() < until_us);
 	ct->rules = NULL;
+	flows_settle(&ct->draining);
 	if (r == 0 && ct->error < 0) /* what could be deleted is */
 		r = error_errno(err, -ct->error, "delete a flow");
 	return r < 0 ? error_wrap(err, r, "connection tracking") : r;
@@ -217,12 +248,18 @@ const struct conntrack_counts *conntrack_counts(const struct conntrack *ct)
 	return &ct->counts;
 }
 
+const struct flows *conntrack_draining(const struct conntrack *ct)
+{
+	return &ct->draining;
+}
+
 struct conntrack *conntrack_end(struct conntrack *ct)
 {
 	if (!ct)
 		return NULL;
 	netlink_close(ct->dumps);
 	netlink_close(ct->deletions);
+	flows_free(&ct->draining);
 	free(ct);
 	return NULL;
 }

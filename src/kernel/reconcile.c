@@ -182,7 +182,9 @@ static int read_udp_frontends(struct tables *t, uint8_t family, struct flows *re
 		r = dump_set(&found, t->nl, family, TABLE_NAME, SET_UDP_SERVICES, &strange, err);
 	for (size_t i = 0; r == 0 && i < found.n; i++) {
 		const struct element *e = &found.elements[i];
-		struct flow frontend = { .family = e->family, .port = e->port };
+		struct flow frontend = { .family = e->family,
+					 .protocol = e->protocol,
+					 .port = e->port };
 
 		memcpy(frontend.addr, e->addr, sizeof(frontend.addr));
 		r = flows_add(ret, &frontend);

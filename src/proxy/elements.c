@@ -83,36 +83,55 @@ int elements_add_frontend(struct block *b, const struct frontend *f,
 	return rows_add(b, SET_LOCAL_ENDPOINTS, f, v->local_targets, comment);
 }
 
-/* For the kernel, which stops flows at once, and for the agent, which ends them. */
-static int flow_add(struct block *b, const struct frontend *f, struct flow *flow,
-		    const struct target *target, const char *comment)
+/* Whether it is chosen at present, by readiness, policy or topology, does not matter. A connection has an
+ * end, for which a pod that terminates is given time. */
+static bool target_keeps_flows(const struct target *target, uint8_t protocol)
 {
-	struct element *e = frontend_element_add(b, SET_UDP_FLOWS, f, comment);
+	unsigned flags = ENDPOINT_READY | ENDPOINT_DRAINING;
 
-	if (!e)
-		return -ENOMEM;
-	memcpy(e->other, target->addr, sizeof(e->other));
-	e->target_port = target->port;
-	memcpy(flow->target, target->addr, sizeof(flow->target));
-	flow->target_port = target->port;
-	return flows_add(&b->flows, flow);
+	if (protocol != PROTOCOL_UDP)
+		flags |= ENDPOINT_TERMINATING;
+	return target->flags & flags;
 }
 
-/* Whether it is chosen at present, by readiness, policy or topology, does not matter. */
+/* The kernel stops UDP flows that are not among these; the agent ends them. */
+static int flow_element_add(struct block *b, enum set_id set, const struct frontend *f,
+			    const struct target *target, const char *comment)
+{
+	struct element *e;
+
+	if (f->protocol != PROTOCOL_UDP)
+		return 0;
+	e = frontend_element_add(b, set, f, comment);
+	if (!e)
+		return -ENOMEM;
+	if (target) {
+		memcpy(e->other, target->addr, sizeof(e->other));
+		e->target_port = target->port;
+	}
+	return 0;
+}
+
 int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known,
 		       const char *comment)
 {
-	struct element *e = frontend_element_add(b, SET_UDP_SERVICES, f, comment);
-	struct flow flow = { .family = f->addr.family, .port = f->port };
-	int r;
+	struct flow flow = { .family = f->addr.family, .protocol = f->protocol, .port = f->port };
+	int r = flow_element_add(b, SET_UDP_SERVICES, f, NULL, comment);
 
-	if (!e)
-		return -ENOMEM;
 	memcpy(flow.addr, f->addr.bytes, sizeof(flow.addr));
-	r = flows_add(&b->flows, &flow);
-	for (size_t i = 0; r == 0 && i < known->n; i++)
-		if (known->items[i].flags & (ENDPOINT_READY | ENDPOINT_DRAINING))
-			r = flow_add(b, f, &flow, &known->items[i], comment);
+	if (r == 0)
+		r = flows_add(&b->flows, &flow);
+	for (size_t i = 0; r == 0 && i < known->n; i++) {
+		const struct target *target = &known->items[i];
+
+		if (!target_keeps_flows(target, f->protocol))
+			continue;
+		memcpy(flow.target, target->addr, sizeof(flow.target));
+		flow.target_port = target->port;
+		r = flow_element_add(b, SET_UDP_FLOWS, f, target, comment);
+		if (r == 0)
+			r = flows_add(&b->flows, &flow);
+	}
 	return r;
 }
 

@@ -20,7 +20,7 @@
 int elements_add_frontend(struct block *b, const struct frontend *f,
 			  const struct frontend_verdicts *v, uint32_t affinity_timeout_s,
 			  const char *comment);
-/* A UDP frontend, and those of @known that serve: its flows there go on. */
+/* A frontend, and those of @known to which its flows may go on. */
 int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known,
 		       const char *comment);
 /* Endpoints of this node, for connections that come back to where they began. */

@@ -26,6 +26,8 @@ static uint16_t endpoint_flags(const struct endpoint *one, const struct vantage 
 		flags |= ENDPOINT_READY;
 	if (one->serving && one->terminating)
 		flags |= ENDPOINT_DRAINING;
+	if (one->terminating)
+		flags |= ENDPOINT_TERMINATING;
 	if (one->node && strcmp(one->node, here->node) == 0)
 		flags |= ENDPOINT_LOCAL;
 	if (one->n_node_hints > 0)

@@ -23,6 +23,7 @@ enum endpoint_flag {
 	ENDPOINT_HINTS_NODE = 1 << 4, /* this node */
 	ENDPOINT_ZONE_HINT = 1 << 5,
 	ENDPOINT_HINTS_ZONE = 1 << 6, /* this node's zone */
+	ENDPOINT_TERMINATING = 1 << 7,
 };
 
 /* An endpoint of any port, as this node sees it. */

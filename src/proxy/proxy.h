@@ -30,6 +30,7 @@ struct proxy_config {
 	bool ipv4, ipv6;                     /* --enable-ipv4, --enable-ipv6 */
 	bool masquerade_all;                 /* --masquerade-all */
 	bool node_port_all;                  /* --nodeport-bindon-all-ip */
+	bool graceful_termination;           /* --ipvs-graceful-termination */
 	bool strict_addresses;               /* --strict-external-ip-validation */
 	const struct prefix *cluster_ranges; /* --service-cluster-ip-range */
 	size_t n_cluster_ranges;

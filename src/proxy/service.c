@@ -152,7 +152,7 @@ static int frontend_build(struct service_build *sb, const struct frontend *f, co
 
 	if (!frontend_is_held(sb, f))
 		return 0;
-	if (f->protocol == PROTOCOL_UDP &&
+	if ((f->protocol == PROTOCOL_UDP || sb->proxy->config.graceful_termination) &&
 	    elements_add_flows(sb->block, f, &endpoints->known, comment) < 0)
 		return -ENOMEM;
 	sb->facts.kind = f->kind;

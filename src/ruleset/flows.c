@@ -7,9 +7,14 @@
 
 _Static_assert(sizeof(struct flow) == 38, "a gap would be compared too");
 
-static int flow_cmp(const void *a, const void *b)
+int flow_cmp(const struct flow *a, const struct flow *b)
 {
-	return memcmp(a, b, sizeof(struct flow));
+	return memcmp(a, b, sizeof(*a));
+}
+
+static int flow_cmp_qsort(const void *a, const void *b)
+{
+	return flow_cmp(a, b);
 }
 
 int flows_add(struct flows *f, const struct flow *one)
@@ -39,7 +44,7 @@ void flows_settle(struct flows *f)
 {
 	size_t n = 0;
 
-	array_sort(f->items, f->n, sizeof(f->items[0]), flow_cmp);
+	array_sort(f->items, f->n, sizeof(f->items[0]), flow_cmp_qsort);
 	for (size_t i = 0; i < f->n; i++)
 		if (n == 0 || flow_cmp(&f->items[n - 1], &f->items[i]) != 0)
 			f->items[n++] = f->items[i];
@@ -48,13 +53,13 @@ void flows_settle(struct flows *f)
 
 bool flows_have(const struct flows *f, const struct flow *one)
 {
-	return array_find(one, f->items, f->n, sizeof(*one), flow_cmp);
+	return array_find(one, f->items, f->n, sizeof(*one), flow_cmp_qsort);
 }
 
-bool flows_have_family(const struct flows *f, uint8_t family)
+bool flows_have_kind(const struct flows *f, uint8_t family, uint8_t protocol)
 {
 	for (size_t i = 0; i < f->n; i++)
-		if (f->items[i].family == family)
+		if (f->items[i].family == family && f->items[i].protocol == protocol)
 			return true;
 	return false;
 }

@@ -28,7 +28,7 @@ struct block {
 	struct element *elements; /* owned, malloc */
 	size_t n;
 	size_t capacity;
-	struct flows flows; /* of UDP, which may go on: the kernel is not told */
+	struct flows flows; /* that may go on */
 };
 
 int block_new(size_t n_hint, struct block **ret);

@@ -6,7 +6,8 @@ import contextlib
 import errno
 import re
 import signal
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -342,7 +343,9 @@ def test_nothing_is_done_without_a_change_for_udp(own_cluster: Cluster) -> None:
         assert flow.ask() == "web-1"
         own_cluster.deploy(made.object, "web-2")
         flows.wait_answered(flow, "web-2")
+        # One pass at once, and one for what was on its way.
         agent.wait_logged(f"{SWEPT} deleted=1")
+        agent.wait_until("another", lambda: " deleted=0 " in agent.logged(SWEPT)[-1])
         begun = len(agent.logged(SWEPT))
         for number in range(5):
             own_cluster.deploy(tcp.object, f"web-{1 + number % 4}")
@@ -350,7 +353,124 @@ def test_nothing_is_done_without_a_change_for_udp(own_cluster: Cluster) -> None:
             made.object["metadata"]["labels"] = {"edit": str(number)}
             own_cluster.deploy(made.object, "web-2")
             own_cluster.settle(agent)
+        assert len(agent.logged(SWEPT)) == begun
         own_cluster.deploy(made.object, "web-3")
         flows.wait_answered(flow, "web-3")
         agent.wait_logged(f"{SWEPT} deleted=1", 2)
-        assert len(agent.logged(SWEPT)) == begun + 1
+        agent.wait_logged(SWEPT, begun + 2)
+
+
+CLIENTS = (("pod", "cluster-ip"), ("node", "cluster-ip"), ("outside", "node-port"))
+GRACEFUL = ["--ipvs-graceful-termination", "--v=1"]
+Held = Callable[[Frontends], Callable[[], dict[str, str]]]
+ENDED = 'msg="connections ended, their endpoints had left" connections='
+
+
+@pytest.fixture
+def held(own_cluster: Cluster) -> Iterator[Held]:
+    """Opens a connection from each kind of client, in both families; then tells who is at the other
+    end of each, or how it ended."""
+    with contextlib.ExitStack() as cleanup:
+
+        def open_all(made: Frontends) -> Callable[[], dict[str, str]]:
+            socks = {}
+            for client, kind in CLIENTS:
+                for family in (4, 6):
+                    place = own_cluster.place(client)
+                    sock = cleanup.enter_context(connected(place, *made.at(kind, family)))
+                    assert sock.recv(4096)
+                    socks[f"{client} {family}"] = sock
+            return lambda: {name: talk(sock) for name, sock in socks.items()}
+
+        yield open_all
+
+
+def talk(sock: socket.socket) -> str:
+    try:
+        sock.sendall(b"still there\n")
+        return sock.recv(4096).decode().removesuffix(" still there\n")
+    except (ConnectionResetError, BrokenPipeError):
+        return "reset"
+
+
+def test_graceful_termination_ends_connections(own_cluster: Cluster, held: Held) -> None:
+    """Those to an endpoint that left, or of a Service that is no more; and no others."""
+    agent = own_cluster.agent(flags=[*FLAGS, *GRACEFUL, "--ipvs-graceful-period=2s"])
+    agent.start()
+    leaving = everywhere(own_cluster, "leaving", "web-1", protocols=("TCP", "UDP"))
+    staying = everywhere(own_cluster, "staying", "web-1")
+    deleted = everywhere(own_cluster, "deleted", "web-3")
+    own_cluster.settle(agent)
+    talks, others, _ = held(leaving), held(staying), held(deleted)
+    direct = own_cluster.pods["web-1"]
+    with contextlib.ExitStack() as cleanup:
+        untouched = [
+            cleanup.enter_context(connected(own_cluster.client, direct.ips[family], 8080))
+            for family in (4, 6)
+        ]
+        assert all(sock.recv(4096) for sock in untouched)
+        own_cluster.deploy(leaving.object, "web-2")
+        own_cluster.remove("deleted")
+        agent.wait_logged(ENDED)
+        agent.wait_until(
+            "all to be ended",
+            lambda: sum(int(line.split("=")[-1]) for line in agent.logged(ENDED)) == 12,
+        )
+        assert set(talks().values()) == {"reset"}
+        assert set(others().values()) == {"web-1"}
+        assert {talk(sock) for sock in untouched} == {"web-1"}
+
+
+def test_graceful_termination_lets_pods_take_their_time(own_cluster: Cluster, held: Held) -> None:
+    """The period begins when a pod is no more, or without terminating stops being ready."""
+    agent = own_cluster.agent(flags=[*FLAGS, *GRACEFUL, "--ipvs-graceful-period=0s"])
+    agent.start()
+    made = everywhere(own_cluster, "web", "web-1")
+    own_cluster.settle(agent)
+    talks = held(made)
+    for conditions in (DRAINING, DEAD):
+        slices = own_cluster.slices(made.object, "web-1", **conditions)
+        own_cluster.apply(made.name, made.object, *slices)
+        own_cluster.settle(agent)
+        swept = len(agent.logged(SWEPT))
+        # Something that the agent must sweep for.
+        everywhere(own_cluster, f"other-{len(agent.logged(SWEPT))}", "web-2", protocols=UDP)
+        agent.wait_logged(SWEPT, swept + 2)
+        assert set(talks().values()) == {"web-1"}
+    own_cluster.deploy(made.object)
+    agent.wait_logged(ENDED)
+    agent.wait_until("all to be ended", lambda: set(talks().values()) == {"reset"})
+
+
+def test_graceful_termination_of_an_endpoint_that_comes_back(
+    own_cluster: Cluster, held: Held
+) -> None:
+    agent = own_cluster.agent(flags=[*FLAGS, *GRACEFUL, "--ipvs-graceful-period=3s"])
+    agent.start()
+    made = everywhere(own_cluster, "web", "web-1")
+    short = everywhere(own_cluster, "short", "web-2")
+    own_cluster.settle(agent)
+    talks, others = held(made), held(short)
+    own_cluster.deploy(made.object, "web-2")
+    own_cluster.settle(agent)
+    own_cluster.deploy(made.object, "web-1", "web-2")
+    own_cluster.deploy(short.object, "web-1")
+    agent.wait_until("the others to be ended", lambda: set(others().values()) == {"reset"})
+    assert set(talks().values()) == {"web-1"}
+
+
+def test_without_graceful_termination_connections_live_on(
+    own_cluster: Cluster, held: Held
+) -> None:
+    agent = own_cluster.agent(flags=[*FLAGS, "--v=1", "--ipvs-graceful-period=0s"])
+    agent.start()
+    made = everywhere(own_cluster, "web", "web-1")
+    own_cluster.settle(agent)
+    talks = held(made)
+    own_cluster.deploy(made.object, "web-2")
+    with contextlib.ExitStack() as cleanup:
+        Flows(own_cluster, agent, cleanup).wait_swept()
+    own_cluster.remove("web")
+    with contextlib.ExitStack() as cleanup:
+        Flows(own_cluster, agent, cleanup).wait_swept()
+    assert set(talks().values()) == {"web-1"}

@@ -31,6 +31,7 @@ ENDPOINTS = 100  # of the Service, at any time
 ROUNDS = 6
 FLOWS = 20  # of each protocol and client, to each frontend
 RATE = 100
+CLIENTS = (("pod", "cluster-ip"), ("node", "cluster-ip"), ("outside", "node-port"))
 
 
 class Program:
@@ -73,11 +74,11 @@ class Crowd:
     @staticmethod
     def _add(pod: Pod, family: int) -> list[str]:
         numbers = range(100, 100 + ENDPOINTS)
-        network, rest = (f"10.244.{pod.node.number}.", "/32"), (f"fd44:0:0:{pod.node.number}::", "")
-        prefix, bits = network if family == 4 else (rest[0], "/128")
-        made = [f"{prefix}{n if family == 4 else format(n, 'x')}" for n in numbers]
-        nodad = "" if family == 4 else " nodad"
-        pod.ip(*(f"address add {address}{bits} dev eth0{nodad}" for address in made))
+        if family == 4:
+            made, options = [f"10.244.{pod.node.number}.{n}" for n in numbers], ""
+        else:
+            made, options = [f"fd44:0:0:{pod.node.number}::{n:x}" for n in numbers], "nodad"
+        pod.ip(*(f"address add {address} dev eth0 {options}" for address in made))
         return made
 
     def shift(self, turn: int, family: int) -> list[objects.Object]:
@@ -114,7 +115,7 @@ class Replacements:
         self.deploy(0)
         cluster.settle(agent)
         self.clients = []
-        for client, kind in (("pod", "cluster-ip"), ("node", "cluster-ip"), ("outside", "node-port")):
+        for client, kind in CLIENTS:
             targets = itertools.chain(*(self.made.at(kind, family) for family in (4, 6)))
             streamer = Program(cluster.place(client), "streamer.py", RATE, FLOWS, *targets)
             cleanup.callback(streamer.close)

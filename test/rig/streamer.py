@@ -5,8 +5,8 @@ Usage: streamer.py RATE FLOWS ADDRESS PORT [ADDRESS PORT]...     (in the client'
 To each ADDRESS go FLOWS UDP flows, each from a port of its own, and FLOWS established TCP
 connections; besides, a new TCP connection is made in each of RATE rounds a second. What is sent is
 the monotonic clock's time before it is sent, in nanoseconds, and a newline. The other ends are
-witness.py. Each line on standard input is answered by one JSON object: the time of the last answered
-datagram of each flow; the endpoint of each established connection and the time of its last answer;
+witness.py. Each line on standard input is answered by one JSON object: the time of the last
+answered datagram of each flow; the endpoint of each established connection and the time of its last answer;
 how many connections were made; and what failed.
 """
 

@@ -37,7 +37,9 @@ static void addr_set(uint8_t ret[static 16], const char *text)
 /* A frontend at port 53 and an endpoint of it at port 5353; @target NULL: the frontend alone. */
 static struct flow flow_make(const char *addr, const char *target)
 {
-	struct flow f = { .family = strchr(addr, ':') ? AF_INET6 : AF_INET, .port = 53 };
+	struct flow f = { .family = strchr(addr, ':') ? AF_INET6 : AF_INET,
+			  .protocol = IPPROTO_UDP,
+			  .port = 53 };
 
 	addr_set(f.addr, addr);
 	if (target) {
@@ -59,6 +61,8 @@ static void rules_free(struct conntrack_rules *rules)
 {
 	flows_free(&rules->kept);
 	flows_free(&rules->gone);
+	flows_free(&rules->draining);
+	flows_free(&rules->ended);
 }
 #define _cleanup_rules_ _cleanup_(rules_free)
 
@@ -171,41 +175,76 @@ static unsigned pass(struct kernel *k, const struct conntrack_rules *rules,
 	return steps;
 }
 
-static void test_what_is_stale(void **state)
+static void note_tcp(struct flows *f, const char *addr, const char *target)
+{
+	struct flow one = flow_make(addr, target);
+
+	one.protocol = IPPROTO_TCP;
+	assert_int_equal(flows_add(f, &one), 0);
+	flows_settle(f);
+}
+
+/* Rules for both protocols alike. */
+static void note_both(struct flows *f, const char *addr, const char *target)
+{
+	note(f, addr, target);
+	note_tcp(f, addr, target);
+}
+
+static void test_what_becomes_of_a_flow(void **state)
 {
 	_cleanup_rules_ struct conntrack_rules rules = { 0 };
 	const struct {
 		const char *addr, *target;
-		bool translated, stale;
+		bool translated;
+		enum conntrack_verdict udp, tcp;
 	} cases[] = {
-		{ "10.96.0.1", "10.1.0.1", true, false },
-		{ "10.96.0.1", "10.1.0.2", true, true },   /* an endpoint that went */
-		{ "10.96.0.2", "10.1.0.1", true, true },   /* one of another frontend */
-		{ "10.96.0.3", "10.1.0.1", true, true },   /* none is left */
-		{ "10.96.0.3", "10.1.0.1", false, true },  /* before there was a frontend */
-		{ "10.96.0.4", "10.1.0.1", true, true },   /* a frontend that went */
-		{ "10.96.0.4", "10.1.0.1", false, false }, /* never ours */
-		{ "10.96.0.5", "10.1.0.1", true, false },
-		{ "10.96.0.5", "10.1.0.1", false, false },
-		{ "fd96::1", "fd01::1", true, false },
-		{ "fd96::1", "fd01::2", true, true },
+		{ "10.96.0.1", "10.1.0.1", true, CONNTRACK_KEEP, CONNTRACK_KEEP },
+		/* An endpoint that went; of those of TCP, the time of the third is over. */
+		{ "10.96.0.1", "10.1.0.2", true, CONNTRACK_END, CONNTRACK_DRAIN },
+		{ "10.96.0.1", "10.1.0.3", true, CONNTRACK_END, CONNTRACK_END },
+		/* One of another frontend. */
+		{ "10.96.0.2", "10.1.0.1", true, CONNTRACK_END, CONNTRACK_DRAIN },
+		/* None is left, or there was none yet. */
+		{ "10.96.0.3", "10.1.0.1", true, CONNTRACK_END, CONNTRACK_DRAIN },
+		{ "10.96.0.3", "10.1.0.1", false, CONNTRACK_END, CONNTRACK_KEEP },
+		/* A frontend that went; what goes straight to it was never ours. */
+		{ "10.96.0.4", "10.1.0.1", true, CONNTRACK_END, CONNTRACK_DRAIN },
+		{ "10.96.0.4", "10.1.0.1", false, CONNTRACK_KEEP, CONNTRACK_KEEP },
+		/* No frontend; but what is known to drain goes on to. */
+		{ "10.96.0.5", "10.1.0.1", true, CONNTRACK_KEEP, CONNTRACK_KEEP },
+		{ "10.96.0.5", "10.1.0.1", false, CONNTRACK_KEEP, CONNTRACK_KEEP },
+		{ "10.96.0.5", "10.1.0.2", true, CONNTRACK_KEEP, CONNTRACK_DRAIN },
+		{ "10.96.0.5", "10.1.0.3", true, CONNTRACK_KEEP, CONNTRACK_END },
+		{ "fd96::1", "fd01::1", true, CONNTRACK_KEEP, CONNTRACK_KEEP },
+		{ "fd96::1", "fd01::2", true, CONNTRACK_END, CONNTRACK_DRAIN },
 	};
 
 	(void)state;
-	note(&rules.kept, "10.96.0.1", NULL);
-	note(&rules.kept, "10.96.0.1", "10.1.0.1");
-	note(&rules.kept, "10.96.0.2", NULL);
-	note(&rules.kept, "10.96.0.2", "10.1.0.2");
-	note(&rules.kept, "10.96.0.3", NULL);
-	note(&rules.kept, "fd96::1", NULL);
-	note(&rules.kept, "fd96::1", "fd01::1");
-	note(&rules.gone, "10.96.0.4", NULL);
-	note(&rules.gone, "10.96.0.1", NULL); /* it has come back */
+	note_both(&rules.kept, "10.96.0.1", NULL);
+	note_both(&rules.kept, "10.96.0.1", "10.1.0.1");
+	note_both(&rules.kept, "10.96.0.2", NULL);
+	note_both(&rules.kept, "10.96.0.2", "10.1.0.2");
+	note_both(&rules.kept, "10.96.0.3", NULL);
+	note_both(&rules.kept, "fd96::1", NULL);
+	note_both(&rules.kept, "fd96::1", "fd01::1");
+	note_both(&rules.gone, "10.96.0.4", NULL);
+	note_both(&rules.gone, "10.96.0.1", NULL);          /* it has come back */
+	note_tcp(&rules.draining, "10.96.0.1", "10.1.0.1"); /* and its endpoint has */
+	note_tcp(&rules.ended, "10.96.0.1", "10.1.0.1");
+	note_tcp(&rules.draining, "10.96.0.1", "10.1.0.3");
+	note_tcp(&rules.ended, "10.96.0.1", "10.1.0.3");
+	note_tcp(&rules.draining, "10.96.0.5", "10.1.0.2");
+	note_tcp(&rules.draining, "10.96.0.5", "10.1.0.3");
+	note_tcp(&rules.ended, "10.96.0.5", "10.1.0.3");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct flow f = flow_make(cases[i].addr, cases[i].target);
+		struct flow f = flow_make(cases[i].addr, cases[i].target);
 
-		if (conntrack_is_stale(&rules, &f, cases[i].translated) != cases[i].stale)
-			fail_msg("case %zu", i);
+		if (conntrack_judge(&rules, &f, cases[i].translated) != cases[i].udp)
+			fail_msg("case %zu, UDP", i);
+		f.protocol = IPPROTO_TCP;
+		if (conntrack_judge(&rules, &f, cases[i].translated) != cases[i].tcp)
+			fail_msg("case %zu, TCP", i);
 	}
 }
 
@@ -218,10 +257,10 @@ static void test_endpoint_that_is_its_own_frontend(void **state)
 	(void)state;
 	f.target_port = f.port;
 	note(&rules.kept, "10.96.0.1", NULL);
-	assert_true(conntrack_is_stale(&rules, &f, false));
+	assert_int_equal(conntrack_judge(&rules, &f, false), CONNTRACK_END);
 	assert_int_equal(flows_add(&rules.kept, &f), 0);
 	flows_settle(&rules.kept);
-	assert_false(conntrack_is_stale(&rules, &f, false));
+	assert_int_equal(conntrack_judge(&rules, &f, false), CONNTRACK_KEEP);
 }
 
 static const struct world {
@@ -267,6 +306,64 @@ static void test_N16_only_stale_entries_go(struct kernel *k)
 		for (uint16_t n = 0; n < 20; n++)
 			assert_int_equal(list(k)->ids[port + n],
 					 n >= 11 ? before.ids[port + n] : 0);
+	close(listener);
+}
+
+/* Two connections to an endpoint that left: found, and ended when they are told of. */
+static void test_connections_drain(struct kernel *k)
+{
+	_cleanup_rules_ struct conntrack_rules rules = { 0 };
+	int listener = listen_tcp();
+	struct conntrack_counts counts;
+
+	translate(k);
+	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+		const struct world *w = &worlds[i];
+		const char *left = i ? "fd01::2" : "10.1.0.2";
+		_cleanup_(conntrack_endp) struct conntrack *ct = NULL;
+
+		note_tcp(&rules.kept, w->one, NULL);
+		note_tcp(&rules.kept, w->one, w->endpoint);
+		send_packet(w->one, SOCK_STREAM, 1001, 53, 1);
+		send_packet(w->one, SOCK_STREAM, 1002, 53, 2);
+		send_packet(w->one, SOCK_STREAM, 1003, 53, 2);
+		send_packet(w->one, SOCK_DGRAM, 1004, 53, 2); /* no rule tells of UDP */
+		assert_int_equal(conntrack_begin(&ct, &k->err), 0);
+		while (conntrack_step(ct, &rules, &k->err) > 0)
+			;
+		assert_int_equal(conntrack_counts(ct)->deleted, 0);
+		assert_int_equal(conntrack_draining(ct)->n, 1);
+		note_tcp(&rules.draining, w->one, left);
+		assert_true(flows_have(&rules.draining, &conntrack_draining(ct)->items[0]));
+
+		note_tcp(&rules.ended, w->one, left);
+		pass(k, &rules, &counts);
+		assert_int_equal(counts.deleted, 2);
+		assert_int_equal(counts.ended, 2);
+		assert_int_not_equal(list(k)->ids[1001], 0);
+		assert_int_not_equal(list(k)->ids[1004], 0);
+		assert_int_equal(list(k)->n, 2 * (i + 1));
+		rules.draining.n = 0;
+		rules.ended.n = 0;
+	}
+	close(listener);
+}
+
+/* Its frontend went, too, and only what drains tells of it. */
+static void test_connections_drain_without_a_frontend(struct kernel *k)
+{
+	_cleanup_rules_ struct conntrack_rules rules = { 0 };
+	int listener = listen_tcp();
+	struct conntrack_counts counts;
+
+	translate(k);
+	send_packet("10.96.0.1", SOCK_STREAM, 1001, 53, 1);
+	note_tcp(&rules.draining, "10.96.0.1", "10.1.0.1");
+	pass(k, &rules, &counts);
+	assert_int_equal(counts.deleted, 0);
+	note_tcp(&rules.ended, "10.96.0.1", "10.1.0.1");
+	pass(k, &rules, &counts);
+	assert_int_equal(counts.ended, 1);
 	close(listener);
 }
 
@@ -442,9 +539,11 @@ static void test_H1_pass_without_memory(struct kernel *k)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_what_is_stale),
+		cmocka_unit_test(test_what_becomes_of_a_flow),
 		cmocka_unit_test(test_endpoint_that_is_its_own_frontend),
 		kernel_test(test_N16_only_stale_entries_go),
+		kernel_test(test_connections_drain),
+		kernel_test(test_connections_drain_without_a_frontend),
 		kernel_test(test_families_without_frontends_are_not_read),
 		kernel_test(test_zones_are_minded),
 		kernel_test(test_many_entries_take_many_steps),

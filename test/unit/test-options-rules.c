@@ -214,7 +214,7 @@ static void test_parts_that_are_not_built_are_refused(void **state)
 		{ "--health-port=20244", "--health-port:" },
 		{ "--kubeconfig=", NULL },
 		{ "--master=", NULL },
-		{ "--ipvs-graceful-termination", "IPVS weights" },
+		{ "--ipvs-graceful-termination", NULL },
 		{ "--runtime-endpoint=unix:///run/cri.sock", "direct server return" },
 		{ "--service-tcp-timeout=1s", "IPVS timeouts do not exist in nftables" },
 		{ "--service-tcpfin-timeout=1s", "IPVS timeouts do not exist in nftables" },

@@ -78,7 +78,7 @@ Q     = $(if $(V),,@)
 # Sub-makes use every processor unless the caller has said how many jobs to run.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
-export BUILD T FUZZ_SECONDS
+export BUILD T CASES FUZZ_SECONDS
 export KUBE_NFT := $(abspath $(PROGRAM))
 
 .PHONY: all
@@ -128,14 +128,18 @@ $(BENCH_PROGRAM): %: %.o $(ARCHIVE)
 # Tests ------------------------------------------------------------------------------------------
 # Each runs `deps` first and builds in a sub-make: before that, nothing needs compiler or pkg-config.
 
-SUITES ?= unit golden netns api cluster
+SUITES ?= unit golden netns netpol api cluster
 
-.PHONY: test check asan fuzz coverage
+.PHONY: test check test-netpol asan fuzz coverage
 test: ## Run all tests; T=name runs one file, case or function
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) run-tests
 
 check: test
+
+test-netpol: ## Run the NetworkPolicy cases of CASES=file, or all of our own
+	@test/tools/deps build test
+	$(Q)$(SUBMAKE) SUITES=netpol CASES='$(or $(CASES),test/netpol/cases/netpol-cases.yaml)' run-tests
 
 asan: ## Run unit and golden tests under ASan, LSan and UBSan
 	@test/tools/deps build test

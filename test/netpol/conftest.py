@@ -1,0 +1,25 @@
+"""The cases to run: those of CASES, or our own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rig.netpol.cases import OWN_CASES, load_cases
+from rig.netpol.world import World, fixture
+
+CASES = Path(os.environ.get("CASES") or OWN_CASES)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case" in metafunc.fixturenames:
+        cases = load_cases(CASES, fixture())
+        metafunc.parametrize("case", cases, ids=lambda case: case.id)
+
+
+@pytest.fixture
+def world() -> World:
+    """The fixture's cluster, without policies."""
+    return fixture()

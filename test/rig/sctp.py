@@ -53,11 +53,12 @@ def _packet(source_port: int, port: int, tag: int, kind: int, text: bytes) -> by
 
 
 class RawSocket:
-    """Receives all SCTP packets of a namespace."""
+    """Receives all SCTP packets of a namespace; without @space, of the caller's own."""
 
-    def __init__(self, space: Namespace, family: int) -> None:
+    def __init__(self, space: Namespace | None, family: int) -> None:
         self.family = family
-        self.sock = space.socket(family, socket.SOCK_RAW, socket.IPPROTO_SCTP)
+        make = space.socket if space else socket.socket
+        self.sock = make(family, socket.SOCK_RAW, socket.IPPROTO_SCTP)
 
     def send(
         self, address: str, port: int, source_port: int, tag: int, kind: int, text: bytes = b""

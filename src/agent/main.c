@@ -47,6 +47,7 @@ static int run(struct options *o, int argc, char **argv)
 	struct error err = { 0 };
 	int skip = command ? 1 : 0;
 
+	o->command = command ? argv[1] : NULL;
 	if (options_parse(o, argc - skip, argv + skip, &err) < 0)
 		return fail("command line refused", &err);
 	if (o->help) {

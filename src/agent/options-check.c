@@ -29,6 +29,40 @@ static int check_stray(const struct options *o, struct error *err)
 			 (int)strcspn(o->stray, "="), o->stray);
 }
 
+/* Those that every command takes. */
+static bool is_general(const struct flag *f)
+{
+	return f->offset == offsetof(struct options, help) ||
+	       f->offset == offsetof(struct options, version) ||
+	       f->offset == offsetof(struct options, verbosity);
+}
+
+/* Whether @command is one with flags of its own, which takes no others. */
+static bool command_has_flags(const char *command)
+{
+	for (const struct flag *f = flags; command && f < flags + n_flags; f++)
+		if (f->command && strcmp(f->command, command) == 0)
+			return true;
+	return false;
+}
+
+static int check_command(const struct options *o, struct error *err)
+{
+	bool own = command_has_flags(o->command);
+
+	for (const struct flag *f = flags; f < flags + n_flags; f++) {
+		if (!options_given(o, f->name) || is_general(f))
+			continue;
+		if (f->command && !own)
+			return error_set(err, -EDOM, "--%s is for kube-nft %s", f->name,
+					 f->command);
+		if (own && (!f->command || strcmp(f->command, o->command) != 0))
+			return error_set(err, -EDOM, "kube-nft %s does not take --%s", o->command,
+					 f->name);
+	}
+	return 0;
+}
+
 static bool graceful_restart(const struct options *o)
 {
 	return o->bgp_graceful_restart;
@@ -276,9 +310,9 @@ static int check_source(const struct options *o, struct error *err)
 int options_check(const struct options *o, struct error *err)
 {
 	static int (*const rules[])(const struct options *o, struct error *err) = {
-		check_stray,       check_ranges,      check_texts,     check_node_ports,
-		check_prefixes,    check_cluster_asn, check_peer_asns, check_peer_ports,
-		check_peer_counts, check_passwords,   check_source,
+		check_stray,      check_command,     check_ranges,      check_texts,
+		check_node_ports, check_prefixes,    check_cluster_asn, check_peer_asns,
+		check_peer_ports, check_peer_counts, check_passwords,   check_source,
 	};
 	int r = 0;
 

@@ -200,6 +200,14 @@ const struct flag flags[] = {
 	  .help = "for the allocator; no effect yet" },
 	{ FLAG("loadbalancer-sync-period", loadbalancer_sync_period_ms, "1m"),
 	  .help = "for the allocator; no effect yet" },
+
+	{ .heading = "kube-nft services",
+	  FLAG("namespace", namespace, NULL), .word = "NAMESPACE", .letter = 'n', .ours = true,
+	  .command = "services", .help = "only Services of this namespace" },
+	{ FLAG("service", service, NULL), .word = "NAME", .ours = true,
+	  .command = "services", .help = "only Services of this name" },
+	{ FLAG("json", json, NULL), .ours = true,
+	  .command = "services", .help = "print JSON, not a table" },
 };
 /* clang-format on */
 

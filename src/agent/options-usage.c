@@ -31,9 +31,12 @@ void options_usage(void)
 	puts("Usage: kube-nft [--kubeconfig FILE | --manifests DIR] --run-router=false\n"
 	     "                --run-firewall=false [FLAG...]\n"
 	     "       kube-nft render --manifests DIR --hostname-override NODE [FLAG...]\n"
+	     "       kube-nft services [-n NAMESPACE] [--service NAME] [--json]\n"
 	     "\n"
 	     "Kubernetes Services on this node, in nftables. The flags are kube-router's. `render`\n"
 	     "prints the node's whole ruleset instead of loading it, and needs no privileges.\n"
+	     "`services` prints the Services that this node's kernel has, their endpoints, and how\n"
+	     "many connections each got.\n"
 	     "Defaults are in parentheses; a flag without one is off, or empty. --FLAG alone means\n"
 	     "--FLAG=true; lists may be repeated; durations look like 300ms, 90s or 1h30m.");
 	for (const struct flag *f = flags; f < flags + n_flags; f++) {

@@ -10,6 +10,7 @@ static const struct {
 	command_fn run;
 } commands[] = {
 	{ "render", command_render },
+	{ "services", command_services },
 };
 
 command_fn command_find(const char *name)

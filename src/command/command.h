@@ -13,4 +13,7 @@ command_fn command_find(const char *name);
 /* kube-nft render: the whole ruleset of the node as nft text, to standard output. */
 int command_render(const struct options *o);
 
+/* kube-nft services: what this node's kernel has and has counted, to standard output. */
+int command_services(const struct options *o);
+
 #endif

@@ -1,5 +1,6 @@
 #include "kernel/attrs.h"
 
+#include <endian.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
@@ -37,6 +38,13 @@ const char *attr_text(const struct nlattr *attr)
 {
 	return attr && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 ? mnl_attr_get_str(attr) :
 									   NULL;
+}
+
+uint64_t attr_u64(const struct nlattr *attr)
+{
+	return attr && mnl_attr_validate(attr, MNL_TYPE_U64) >= 0 ?
+		       be64toh(mnl_attr_get_u64(attr)) :
+		       0;
 }
 
 struct nlattr *attr_put_copy(struct nlmsghdr *nlh, const struct nlattr *attr)

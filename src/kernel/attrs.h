@@ -24,6 +24,9 @@ void attrs_of_bytes(const void *bytes, size_t len, struct attrs *ret);
 /* The text of @attr; NULL when there is no @attr or it is no text. */
 const char *attr_text(const struct nlattr *attr);
 
+/* The 64-bit number, big endian, of @attr; 0 when there is no @attr or it is no such number. */
+uint64_t attr_u64(const struct nlattr *attr);
+
 /* Put a copy of @attr, nest or not, at the end of @nlh and return it. */
 struct nlattr *attr_put_copy(struct nlmsghdr *nlh, const struct nlattr *attr);
 /* Put @comment (of at most ATTR_COMMENT_BYTES) as user data, in nft's own form: a record of @record's

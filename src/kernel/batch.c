@@ -189,7 +189,7 @@ static size_t batch_changes_message(struct batch *b, const struct change *change
 		if (e->set != first->set || e->family != first->family ||
 		    (per_message && count == per_message))
 			break;
-		element_put(nlh, e, add);
+		element_put(nlh, e, &changes[i].counter, add);
 		count++;
 	}
 	mnl_attr_nest_end(nlh, list);

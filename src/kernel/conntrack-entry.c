@@ -1,13 +1,13 @@
 #include "kernel/conntrack-entry.h"
 
 #include <arpa/inet.h>
-#include <endian.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "kernel/attrs.h"
 
 _Static_assert(CTA_MAX < ATTRS_TYPES, "an entry's attributes are all kept");
@@ -43,25 +43,15 @@ static bool end_read(const struct nlattr *tuple, const struct end *end, uint16_t
 	return true;
 }
 
-static bool u64_get(const struct nlattr *attr, uint64_t *ret)
+static struct counter counter_read(const struct nlattr *nest)
 {
-	if (!attr || mnl_attr_validate(attr, MNL_TYPE_U64) < 0)
-		return false;
-	*ret = be64toh(mnl_attr_get_u64(attr));
-	return true;
-}
-
-static bool counter_read(const struct nlattr *nest, struct conntrack_counter *ret)
-{
-	struct conntrack_counter c;
 	struct attrs in;
 
 	attrs_of_nest(nest, &in);
-	if (!u64_get(in.at[CTA_COUNTERS_PACKETS], &c.packets) ||
-	    !u64_get(in.at[CTA_COUNTERS_BYTES], &c.bytes))
-		return false;
-	*ret = c;
-	return true;
+	return (struct counter){
+		.packets = attr_u64(in.at[CTA_COUNTERS_PACKETS]),
+		.bytes = attr_u64(in.at[CTA_COUNTERS_BYTES]),
+	};
 }
 
 static bool is_translated(const struct nlattr *status)
@@ -84,9 +74,27 @@ bool conntrack_entry_read(const struct nlmsghdr *nlh, struct conntrack_entry *re
 		return false;
 	e.flow.protocol = e.protocol;
 	e.translated = is_translated(in.at[CTA_STATUS]);
-	e.counted = counter_read(in.at[CTA_COUNTERS_ORIG], &e.in) &&
-		    counter_read(in.at[CTA_COUNTERS_REPLY], &e.out);
+	e.in = counter_read(in.at[CTA_COUNTERS_ORIG]);
+	e.out = counter_read(in.at[CTA_COUNTERS_REPLY]);
 	e.id = in.at[CTA_ID];
 	*ret = e;
 	return true;
+}
+
+int conntrack_read_translated(struct netlink *nl, uint8_t family, netlink_fn fn, void *userdata,
+			      struct error *err)
+{
+	char request[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(request);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	int r;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nfg->nfgen_family = family;
+	nfg->version = NFNETLINK_V0;
+	mnl_attr_put_u32(nlh, CTA_STATUS, htonl(IPS_DST_NAT));
+	mnl_attr_put_u32(nlh, CTA_STATUS_MASK, htonl(IPS_DST_NAT));
+	r = netlink_dump(nl, nlh, fn, userdata, err);
+	return r < 0 ? error_wrap(err, r, "connection tracking") : 0;
 }

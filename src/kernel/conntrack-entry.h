@@ -8,26 +8,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/netlink.h"
+#include "ruleset/element.h"
 #include "ruleset/flows.h"
 
 struct nlattr;
 struct nlmsghdr;
-
-struct conntrack_counter {
-	uint64_t packets, bytes;
-};
 
 struct conntrack_entry {
 	struct flow
 		flow; /* to the address that the client sent to, and where its replies come from */
 	uint8_t protocol; /* enum protocol, or any other that has ports */
 	bool translated;  /* its destination was */
-	bool counted;     /* accounting was on when it began; else both counters are zero */
-	struct conntrack_counter in, out; /* from the client, to it */
-	const struct nlattr *id;          /* in the message; NULL: it has none */
+	struct counter in,
+		out; /* from the client, to it; zero when accounting was off as it began */
+	const struct nlattr *id; /* in the message; NULL: it has none */
 };
 
 /* False when the entry has no ports, or can't be read. @nlh has a struct nfgenmsg. */
 bool conntrack_entry_read(const struct nlmsghdr *nlh, struct conntrack_entry *ret);
+
+/* Hand each entry of @family whose destination was translated to @fn; before Linux 5.17, and so where
+ * the kernel can't choose, all of them. */
+int conntrack_read_translated(struct netlink *nl, uint8_t family, netlink_fn fn, void *userdata,
+			      struct error *err);
 
 #endif

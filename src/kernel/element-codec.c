@@ -1,6 +1,7 @@
 #include "kernel/element-codec.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <libnftnl/udata.h>
@@ -112,7 +113,20 @@ static void put_interval_end(struct nlmsghdr *nlh, const struct element *e)
 	mnl_attr_nest_end(nlh, nest);
 }
 
-void element_put(struct nlmsghdr *nlh, const struct element *e, bool add)
+static void put_counter(struct nlmsghdr *nlh, const struct counter *c)
+{
+	struct nlattr *expr = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_EXPR), *data;
+
+	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, "counter");
+	data = mnl_attr_nest_start(nlh, NFTA_EXPR_DATA);
+	mnl_attr_put_u64(nlh, NFTA_COUNTER_BYTES, htobe64(c->bytes));
+	mnl_attr_put_u64(nlh, NFTA_COUNTER_PACKETS, htobe64(c->packets));
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, expr);
+}
+
+void element_put(struct nlmsghdr *nlh, const struct element *e, const struct counter *counter,
+		 bool add)
 {
 	const struct set_layout *layout = set_layout(e->set);
 	struct nlattr *nest = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
@@ -127,6 +141,8 @@ void element_put(struct nlmsghdr *nlh, const struct element *e, bool add)
 	if (add && e->comment)
 		attr_put_comment(nlh, NFTA_SET_ELEM_USERDATA, NFTNL_UDATA_SET_ELEM_COMMENT,
 				 e->comment);
+	if (add && counter->packets > 0)
+		put_counter(nlh, counter);
 	mnl_attr_nest_end(nlh, nest);
 	if (layout->interval)
 		put_interval_end(nlh, e);
@@ -266,6 +282,23 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 
 	*ret = e;
 	return flags & NFT_SET_ELEM_INTERVAL_END ? ELEMENT_READ_END : ELEMENT_READ;
+}
+
+struct counter element_get_counter(const struct nlattr *attr)
+{
+	struct counter c = { 0 };
+	const char *name;
+	struct attrs in;
+
+	attrs_of_nest(attr, &in);
+	attrs_of_nest(in.at[NFTA_SET_ELEM_EXPR], &in);
+	name = attr_text(in.at[NFTA_EXPR_NAME]);
+	if (!name || strcmp(name, "counter") != 0)
+		return c;
+	attrs_of_nest(in.at[NFTA_EXPR_DATA], &in);
+	c.packets = attr_u64(in.at[NFTA_COUNTER_PACKETS]);
+	c.bytes = attr_u64(in.at[NFTA_COUNTER_BYTES]);
+	return c;
 }
 
 const void *element_get_value(const struct nlattr *attr, uint16_t type, uint16_t *ret_len)

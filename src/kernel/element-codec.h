@@ -15,8 +15,10 @@ struct arena;
 struct nlattr;
 struct nlmsghdr;
 
-/* Put one element (an interval: two) into the open list of @nlh, with data and comment when @add. */
-void element_put(struct nlmsghdr *nlh, const struct element *e, bool add);
+/* Put one element (an interval: two) into the open list of @nlh, with data and comment when @add. What it
+ * has counted to begin with is put when it is not zero; its set must count, then. */
+void element_put(struct nlmsghdr *nlh, const struct element *e, const struct counter *counter,
+		 bool add);
 
 /* What a dumped element can be. */
 enum element_read {
@@ -29,6 +31,8 @@ enum element_read {
  * An interval's start has an all-zero @ret->other. -ENOMEM. */
 int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, struct arena *arena,
 		struct element *ret);
+/* What the element has counted; zero when it has no counter, or more beside it. */
+struct counter element_get_counter(const struct nlattr *attr);
 /* The bytes of an element's key or data, by NFTA_SET_ELEM_KEY or _DATA. NULL: it has none. */
 const void *element_get_value(const struct nlattr *attr, uint16_t type, uint16_t *ret_len);
 

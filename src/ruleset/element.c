@@ -27,11 +27,11 @@ static const char *const set_names[SET_COUNT] = {
 /* clang-format on */
 
 static const struct set_layout set_layouts[SET_COUNT] = {
-	[SET_SERVICES] = { .frontend = true, .verdict = true },
-	[SET_LOCAL_SERVICES] = { .frontend = true, .verdict = true },
-	[SET_ENDPOINTS] = { .frontend = true, .slot = true, .target = true },
-	[SET_LOCAL_ENDPOINTS] = { .frontend = true, .slot = true, .target = true },
-	[SET_NO_ENDPOINTS] = { .frontend = true, .verdict = true },
+	[SET_SERVICES] = { .frontend = true, .verdict = true, .counter = true },
+	[SET_LOCAL_SERVICES] = { .frontend = true, .verdict = true, .counter = true },
+	[SET_ENDPOINTS] = { .frontend = true, .slot = true, .target = true, .counter = true },
+	[SET_LOCAL_ENDPOINTS] = { .frontend = true, .slot = true, .target = true, .counter = true },
+	[SET_NO_ENDPOINTS] = { .frontend = true, .verdict = true, .counter = true },
 	[SET_AFFINITY_SERVICES] = { .frontend = true, .verdict = true },
 	[SET_MASQUERADE_SERVICES] = { .frontend = true, .verdict = true },
 	[SET_UDP_SERVICES] = { .frontend = true },

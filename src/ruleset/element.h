@@ -70,6 +70,11 @@ struct element {
 	const char *comment;  /* by comment_from(), owned by the block; NULL: none */
 };
 
+/* In our maps' elements: first packets of connections. */
+struct counter {
+	uint64_t packets, bytes;
+};
+
 /* Order: set, family, key. 0 means the same key in the same set. */
 int element_cmp(const struct element *a, const struct element *b);
 /* Whether data and comment are the same, the keys being so. */
@@ -89,6 +94,7 @@ struct set_layout {
 	bool interval; /* addr to other */
 	bool pair;     /* key is addr . other */
 	bool shared;   /* several owners may want the same element */
+	bool counter;  /* its elements count */
 };
 const struct set_layout *set_layout(enum set_id set);
 

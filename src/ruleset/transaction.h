@@ -24,6 +24,7 @@ struct dispatch {
 
 struct change {
 	struct element element; /* of a deletion the key counts, and what the element's data was */
+	struct counter counter; /* what an addition begins with; the kernel module puts it in */
 	uint32_t order;         /* when it was noted, until the transaction is settled */
 	bool add;
 };

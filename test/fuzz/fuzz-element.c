@@ -46,12 +46,14 @@ static void comes_back(const struct element *e, struct arena *arena)
 {
 	char message[MESSAGE_BYTES] __attribute__((aligned(8)));
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(message);
+	const struct counter begin = { 7, 420 };
 	struct element again;
 
-	element_put(nlh, e, true);
+	element_put(nlh, e, &begin, true);
 	check(element_get(mnl_nlmsg_get_payload(nlh), e->set, e->family, arena, &again) ==
 	      ELEMENT_READ);
 	check(element_cmp(e, &again) == 0 && element_same_value(e, &again));
+	check(element_get_counter(mnl_nlmsg_get_payload(nlh)).packets == 7);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -80,6 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	}
 	if (r == ELEMENT_READ && could_be_ours(&e))
 		comes_back(&e, arena);
+	element_get_counter(attr);
 	value = element_get_value(attr, NFTA_SET_ELEM_KEY, &value_len);
 	check(!value || (value >= (const void *)attr && value_len < len));
 	return 0;

@@ -16,6 +16,7 @@ int options_set_up(void **state)
 
 	options_init(&fixture.o);
 	fixture.err = (struct error){ 0 };
+	fixture.command = NULL;
 	*state = &fixture;
 	return 0;
 }
@@ -32,6 +33,7 @@ int options_parse_again(struct options_fixture *t, const char *const *args)
 	int argc = 0;
 
 	options_free(&t->o);
+	t->o.command = t->command;
 	t->err.message[0] = '\0';
 	while (args[argc])
 		argc++;

@@ -8,6 +8,7 @@
 struct options_fixture {
 	struct options o;
 	struct error err;
+	const char *command; /* the command word; NULL: the agent */
 };
 
 int options_set_up(void **state);

@@ -187,6 +187,42 @@ static void test_S7_passwords_are_never_repeated(void **state)
 		assert_int_equal(f->secret, strcmp(f->name, "peer-router-passwords") == 0);
 }
 
+static void test_flags_of_commands(void **state)
+{
+	static const struct {
+		const char *command, *arg;
+		const char *says; /* NULL: it is taken */
+	} rows[] = {
+		{ "services", "--json", NULL },
+		{ "services", "-nkube-system", NULL },
+		{ "services", "--namespace=kube-system", NULL },
+		{ "services", "--service=web", NULL },
+		{ "services", "-v1", NULL },
+		{ "services", "-V", NULL },
+		{ "services", "--help", NULL },
+		{ "services", "--manifests=x", "kube-nft services does not take --manifests" },
+		{ "services", "--run-router=false", "does not take --run-router" },
+		{ "services", "web", "\"web\" is neither a flag nor" },
+		{ "render", "--manifests=x", NULL },
+		{ "render", "--json", "--json is for kube-nft services" },
+		{ NULL, "--service=web", "--service is for kube-nft services" },
+		{ NULL, "-nx", "--namespace is for kube-nft services" },
+	};
+	struct options_fixture *t = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		t->command = rows[i].command;
+		assert_int_equal(PARSE(t, rows[i].arg), rows[i].says ? -EDOM : 0);
+		if (rows[i].says)
+			assert_says(t, rows[i].says);
+	}
+	t->command = "services";
+	assert_int_equal(PARSE(t, "-n", "a", "--service", "b", "--json"), 0);
+	assert_string_equal(t->o.namespace, "a");
+	assert_string_equal(t->o.service, "b");
+	assert_true(t->o.json);
+}
+
 static unsigned notices;
 
 static void count_notice(const char *flag, const char *reason)
@@ -404,6 +440,7 @@ int main(void)
 		OPTIONS_TEST(test_ranges_need_their_family),
 		OPTIONS_TEST(test_peers_must_fit_together),
 		OPTIONS_TEST(test_S7_passwords_are_never_repeated),
+		OPTIONS_TEST(test_flags_of_commands),
 		OPTIONS_TEST(test_parts_that_are_not_built_are_refused),
 		OPTIONS_TEST(test_defaults_that_are_not_built_are_refused_too),
 		OPTIONS_TEST(test_default_health_port_is_only_noticed),

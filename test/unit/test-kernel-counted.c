@@ -1,0 +1,190 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "fail-alloc.h"
+#include "kernel-fixture.h"
+#include "kernel/counted.h"
+#include "kernel/lookup.h"
+#include "kernel/netlink.h"
+#include "ruleset/template.h"
+
+enum { N_KEYS = 300 };
+
+/* Those of element_make() with an even key below N_KEYS, in both families, in the kernel. */
+static void fill(struct kernel *k, enum set_id set)
+{
+	struct element elements[N_KEYS];
+
+	for (unsigned i = 0; i < N_KEYS; i++)
+		elements[i] = element_make(set, i % 2 ? AF_INET6 : AF_INET, i - i % 2, 0);
+	kernel_open(k, true, true);
+	kernel_want(k, elements, N_KEYS, NULL);
+	kernel_replace(k);
+}
+
+static void test_counters_are_read_with_their_elements(struct kernel *k)
+{
+	_cleanup_counted_ struct counted_list l;
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	nft(k, "add element ip6 kube-nft services { "
+	       "fd96::a . tcp . 80 counter packets 5000000000 bytes 300000000007 : goto refuse }");
+	assert_int_equal(counted_new(&l), 0);
+	assert_int_equal(counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_SERVICES, &k->err), 0);
+	assert_int_equal(l.n, 0);
+	assert_int_equal(counted_dump(&l, k->nl, AF_INET6, TABLE_NAME, SET_SERVICES, &k->err), 0);
+	assert_int_equal(l.n, 1);
+	assert_int_equal(l.strange, 0);
+	assert_int_equal(l.items->element.port, 80);
+	assert_int_equal(l.items->counter.packets, 5000000000);
+	assert_int_equal(l.items->counter.bytes, 300000000007);
+}
+
+static void test_maps_without_counters_have_counted_nothing(struct kernel *k)
+{
+	_cleanup_counted_ struct counted_list l;
+
+	fill(k, SET_MASQUERADE_SERVICES);
+	assert_int_equal(counted_new(&l), 0);
+	assert_int_equal(
+		counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_MASQUERADE_SERVICES, &k->err), 0);
+	assert_int_equal(l.n, N_KEYS / 2);
+	for (size_t i = 0; i < l.n; i++)
+		assert_int_equal(l.items[i].counter.packets, 0);
+}
+
+static void test_sets_that_are_not_there(struct kernel *k)
+{
+	const struct element key = element_make(SET_ENDPOINTS, AF_INET, 1, 0);
+	_cleanup_counted_ struct counted_list l;
+
+	assert_int_equal(counted_new(&l), 0);
+	assert_int_equal(counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_SERVICES, &k->err),
+			 -ENOENT);
+	assert_int_equal(counted_look_up(&l, k->nl, TABLE_NAME, &key, 1, &k->err), 0);
+	assert_int_equal(counted_look_up(&l, k->nl, TABLE_NAME, NULL, 0, &k->err), 0);
+	assert_int_equal(l.n, 0);
+}
+
+static void test_elements_are_found_by_their_keys(struct kernel *k)
+{
+	_cleanup_counted_ struct counted_list l;
+	struct element keys[2 * N_KEYS + 1];
+	size_t n = 0;
+
+	fill(k, SET_ENDPOINTS);
+	for (unsigned i = 0; i < N_KEYS; i++)
+		keys[n++] = element_make(SET_ENDPOINTS, AF_INET, i, 3);
+	keys[n++] = element_make(SET_SERVICES, AF_INET, 0, 0);
+	for (unsigned i = 0; i < N_KEYS; i++)
+		keys[n++] = element_make(SET_ENDPOINTS, AF_INET6, i, 3);
+	assert_int_equal(counted_new(&l), 0);
+	assert_int_equal(counted_look_up(&l, k->nl, TABLE_NAME, keys, n, &k->err), 0);
+
+	assert_int_equal(l.n, N_KEYS);
+	for (unsigned i = 0; i < N_KEYS; i++) {
+		uint8_t family = i < N_KEYS / 2 ? AF_INET : AF_INET6;
+		const struct element e = element_make(SET_ENDPOINTS, family, 2 * i % N_KEYS, 0);
+
+		assert_int_equal(element_cmp(&l.items[i].element, &e), 0);
+		assert_true(element_same_value(&l.items[i].element, &e));
+	}
+}
+
+static int stop_at_third(size_t i, const struct nlattr *attr, void *userdata)
+{
+	size_t *seen = userdata;
+
+	(void)attr;
+	*seen = i;
+	return i == 2 ? -ECANCELED : 0;
+}
+
+static void test_reader_may_stop(struct kernel *k)
+{
+	struct element keys[N_KEYS];
+	size_t seen = 0;
+
+	fill(k, SET_ENDPOINTS);
+	for (unsigned i = 0; i < N_KEYS; i++)
+		keys[i] = element_make(SET_ENDPOINTS, AF_INET, i / 2 * 4 % N_KEYS, 0);
+	assert_int_equal(lookup_elements(k->nl, TABLE_NAME, keys, N_KEYS, stop_at_third, &seen,
+					 &k->err),
+			 -ECANCELED);
+	assert_int_equal(seen, 2);
+	/* What was still to come does not disturb the next request. */
+	seen = 0;
+	assert_int_equal(lookup_elements(k->nl, TABLE_NAME, keys, 2, stop_at_third, &seen, &k->err),
+			 0);
+	assert_int_equal(seen, 1);
+}
+
+static void test_strange_elements_are_counted_not_read(struct kernel *k)
+{
+	const struct element key = element_make(SET_ENDPOINTS, AF_INET, 1, 0);
+	_cleanup_counted_ struct counted_list l;
+
+	nft(k, "table ip kube-nft { map endpoints { "
+	       "typeof ip daddr . meta l4proto . th dport . numgen random mod 1 : ip daddr; "
+	       "elements = { 10.0.1.0 . udp . 2 . 1 : 10.0.0.1 }; }; }");
+	assert_int_equal(counted_new(&l), 0);
+	assert_int_equal(counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_ENDPOINTS, &k->err), 0);
+	assert_int_equal(l.strange, 1);
+	assert_int_equal(counted_look_up(&l, k->nl, TABLE_NAME, &key, 1, &k->err), 0);
+	assert_int_equal(l.strange, 2);
+	assert_int_equal(l.n, 0);
+}
+
+static void test_H1_without_memory(struct kernel *k)
+{
+	struct element keys[N_KEYS];
+	bool failed = true;
+	unsigned n = 0;
+
+	fill(k, SET_ENDPOINTS);
+	for (unsigned i = 0; i < N_KEYS; i++)
+		keys[i] = element_make(SET_ENDPOINTS, AF_INET, i, 0);
+	while (failed) {
+		/* What is left of a dump would disturb the next one. */
+		_cleanup_(netlink_closep) struct netlink *nl = NULL;
+		struct counted_list l;
+		int r;
+
+		assert_int_equal(netlink_open(&nl, NULL), 0);
+		fail_alloc_at(++n);
+		r = counted_new(&l);
+		if (r == 0)
+			r = counted_dump(&l, nl, AF_INET, TABLE_NAME, SET_ENDPOINTS, &k->err);
+		if (r == 0)
+			r = counted_look_up(&l, nl, TABLE_NAME, keys, N_KEYS, &k->err);
+		failed = fail_alloc_end();
+		assert_int_equal(r, failed ? -ENOMEM : 0);
+		counted_free(&l);
+	}
+	assert_true(n > 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(test_counters_are_read_with_their_elements),
+		kernel_test(test_maps_without_counters_have_counted_nothing),
+		kernel_test(test_sets_that_are_not_there),
+		kernel_test(test_elements_are_found_by_their_keys),
+		kernel_test(test_reader_may_stop),
+		kernel_test(test_strange_elements_are_counted_not_read),
+		kernel_test(test_H1_without_memory),
+	};
+
+	return cmocka_run_group_tests_name("kernel-counted", tests, kernel_announce, NULL);
+}

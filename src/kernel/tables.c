@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "kernel/affinity.h"
 #include "kernel/batch.h"
+#include "kernel/carry.h"
 #include "kernel/netlink.h"
 #include "kernel/skeleton.h"
 #include "kernel/tables-internal.h"
@@ -181,8 +182,11 @@ int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t ge
 		     struct commit *ret, struct error *err)
 {
 	_cleanup_batch_ struct batch b = { 0 };
-	int r;
+	int r = carry_difference(t->nl, TABLE_NAME, tx);
 
+	*ret = (struct commit){ 0 };
+	if (r < 0)
+		return error_set(err, r, "out of memory");
 	put_difference(t, tx, generation, 0, &b);
 	commit_count(tx, &b, ret);
 	r = batch_commit(&b, t->nl, NULL, err);
@@ -247,6 +251,16 @@ static int read_bindings(struct tables *t, const struct transaction *whole, stru
 	return r;
 }
 
+static int carry_counts(struct tables *t, const struct transaction *whole, struct error *err)
+{
+	int r = 0;
+
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
+		if (t->skeletons[f])
+			r = carry_whole(t->nl, families[f], TABLE_NAME, whole);
+	return r < 0 ? error_set(err, r, "out of memory") : 0;
+}
+
 static void free_bindings(struct tables *t)
 {
 	for (unsigned i = 0; i < AFFINITY_MAPS; i++)
@@ -280,6 +294,8 @@ int tables_replace(struct tables *t, const struct transaction *whole, struct com
 
 	*ret = (struct commit){ 0 };
 	r = read_bindings(t, whole, err);
+	if (r == 0)
+		r = carry_counts(t, whole, err);
 	if (r == 0)
 		r = replace(t, whole, ret, err);
 	free_bindings(t);

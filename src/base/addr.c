@@ -159,6 +159,23 @@ struct addr_range prefix_range(const struct prefix *p)
 	return r;
 }
 
+bool prefix_of_range(const struct addr_range *r, struct prefix *ret)
+{
+	struct prefix p = { .addr = r->first };
+
+	for (size_t bits = 0; bits <= 8 * addr_len_bytes(&r->first); bits++) {
+		struct addr_range range;
+
+		p.len = (uint8_t)bits;
+		range = prefix_range(&p);
+		if (addr_equal(&range.first, &r->first) && addr_equal(&range.last, &r->last)) {
+			*ret = p;
+			return true;
+		}
+	}
+	return false;
+}
+
 bool prefix_contains(const struct prefix *p, const struct addr *a)
 {
 	struct addr_range r = prefix_range(p);
@@ -215,4 +232,29 @@ size_t prefixes_merge(const struct prefix *prefixes, size_t n, uint8_t family,
 			merged->last = ret[i].last;
 	}
 	return n_merged + 1;
+}
+
+/* By the first address, wide ones first. */
+static int prefix_cmp(const void *a, const void *b)
+{
+	const struct prefix *x = a, *y = b;
+	int c = addr_cmp(&x->addr, &y->addr);
+
+	return c ? c : x->len - y->len;
+}
+
+/* Two prefixes share nothing, or one is inside the other: sorted, the outer one stands before it, with
+ * nothing between them that is not inside, too. */
+size_t prefixes_outermost(struct prefix *prefixes, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		prefixes[i].addr = prefix_range(&prefixes[i]).first;
+	if (n > 1)
+		array_sort(prefixes, n, sizeof(*prefixes), prefix_cmp);
+	for (size_t i = 0; i < n; i++)
+		if (kept == 0 || !prefix_contains(&prefixes[kept - 1], &prefixes[i].addr))
+			prefixes[kept++] = prefixes[i];
+	return kept;
 }

@@ -286,6 +286,53 @@ static void test_merging_of_both_families(void **state)
 	check_merge(ends, 2, AF_INET, "0.0.0.0-0.0.0.0 255.255.255.255-255.255.255.255");
 }
 
+static void test_prefixes_that_no_other_contains(void **state)
+{
+	struct prefix prefixes[] = {
+		prefix("10.1.2.3/16"), prefix("fd00::/64"),     prefix("10.1.0.0/16"),
+		prefix("10.2.0.0/16"), prefix("10.1.128.0/17"), prefix("fd00::1/128"),
+		prefix("0.0.0.0/32"),  prefix("10.3.0.0/24"),   prefix("fd00:0:0:1::7/64"),
+	};
+	static const char *const expected[] = { "0.0.0.0/32",  "10.1.0.0/16", "10.2.0.0/16",
+						"10.3.0.0/24", "fd00::/64",   "fd00:0:0:1::/64" };
+	struct prefix all[] = { prefix("10.0.0.0/8"), prefix("1.2.3.4/0"), prefix("::/0") };
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(prefixes_outermost(prefixes, ARRAY_SIZE(prefixes)), ARRAY_SIZE(expected));
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++)
+		assert_string_equal(prefix_format(&prefixes[i], text), expected[i]);
+	assert_int_equal(prefixes_outermost(all, ARRAY_SIZE(all)), 2);
+	assert_string_equal(prefix_format(&all[0], text), "0.0.0.0/0");
+	assert_string_equal(prefix_format(&all[1], text), "::/0");
+	assert_int_equal(prefixes_outermost(NULL, 0), 0);
+}
+
+static void test_prefix_of_a_range(void **state)
+{
+	static const char *const texts[] = { "0.0.0.0/0",   "10.0.0.0/8", "10.0.0.0/32",
+					     "128.0.0.0/1", "::/0",       "fd00::/64",
+					     "fd00::7/128", "8000::/1",   "255.255.255.254/31" };
+	char text[PREFIX_TEXT_MAX];
+	struct addr_range range;
+	struct prefix p;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const struct prefix made = prefix(texts[i]);
+
+		range = prefix_range(&made);
+		assert_true(prefix_of_range(&range, &p));
+		assert_string_equal(prefix_format(&p, text), texts[i]);
+		range.last.bytes[addr_len_bytes(&range.last) - 1] ^= 2;
+		assert_false(prefix_of_range(&range, &p));
+	}
+	range = (struct addr_range){ addr("10.0.0.1"), addr("10.0.0.2") };
+	assert_false(prefix_of_range(&range, &p));
+	range = (struct addr_range){ addr("10.0.0.2"), addr("10.0.0.1") };
+	assert_false(prefix_of_range(&range, &p));
+}
+
 enum { UNIVERSE = 256, MAX_PREFIXES = 12 };
 
 /* Which addresses of @base/24 the ranges hold; they are sorted, and not even adjacent. */
@@ -305,7 +352,23 @@ static void members_of_ranges(const struct addr_range *ranges, size_t n, bool me
 	}
 }
 
-static void check_against_brute_force(const struct prefix *prefixes, size_t n)
+/* The same addresses, by prefixes that share nothing. */
+static void check_outermost(struct prefix *prefixes, size_t n, const bool members[UNIVERSE])
+{
+	unsigned found[UNIVERSE] = { 0 };
+
+	n = prefixes_outermost(prefixes, n);
+	for (size_t i = 0; i < n; i++)
+		for (int k = 0; k < UNIVERSE; k++) {
+			const struct addr a = { AF_INET, { 255, 255, 255, (uint8_t)k } };
+
+			found[k] += prefix_contains(&prefixes[i], &a);
+		}
+	for (int k = 0; k < UNIVERSE; k++)
+		assert_int_equal(found[k], members[k]);
+}
+
+static void check_against_brute_force(struct prefix *prefixes, size_t n)
 {
 	struct addr_range ranges[MAX_PREFIXES];
 	bool members[UNIVERSE];
@@ -318,6 +381,7 @@ static void check_against_brute_force(const struct prefix *prefixes, size_t n)
 			expected |= (k ^ prefixes[i].addr.bytes[3]) >> (32 - prefixes[i].len) == 0;
 		assert_int_equal(members[k], expected);
 	}
+	check_outermost(prefixes, n, members);
 }
 
 /* At the top of the address space, where the last range has no successor. */
@@ -351,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_ranges_of_prefixes),
 		cmocka_unit_test(test_next_address),
 		cmocka_unit_test(test_merging_of_both_families),
+		cmocka_unit_test(test_prefixes_that_no_other_contains),
+		cmocka_unit_test(test_prefix_of_a_range),
 		cmocka_unit_test(test_merging_equals_brute_force),
 	};
 

@@ -122,13 +122,15 @@ static void load_balancer_decode(const struct field *root, const struct field *s
 {
 	struct field status = field_member(root, "status");
 	struct field load_balancer = field_member(&status, "loadBalancer");
+	struct field ranges = field_member(spec, "loadBalancerSourceRanges");
 
 	s->load_balancer_ips = field_list(field_member(&load_balancer, "ingress"),
 					  SERVICE_MAX_ADDRESSES, sizeof(*s->load_balancer_ips),
 					  ingress_read, &s->n_load_balancer_ips);
-	s->source_ranges = field_list(field_member(spec, "loadBalancerSourceRanges"),
-				      SERVICE_MAX_ADDRESSES, sizeof(*s->source_ranges),
-				      field_read_prefix, &s->n_source_ranges);
+	/* One that can't be read does not cost the Service: what is left of them still says who may. */
+	s->source_ranges = field_list(ranges, SERVICE_MAX_ADDRESSES, sizeof(*s->source_ranges),
+				      field_read_valid_prefix, &s->n_source_ranges);
+	s->n_bad_source_ranges = field_count(ranges, SERVICE_MAX_ADDRESSES) - s->n_source_ranges;
 	s->load_balancer_class = field_string(field_member(spec, "loadBalancerClass"));
 	s->health_check_node_port = field_optional_port(field_member(spec, "healthCheckNodePort"));
 }

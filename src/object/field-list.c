@@ -71,6 +71,14 @@ bool field_read_prefix(const struct field *item, void *ret)
 	return prefix->addr.family != 0;
 }
 
+bool field_read_valid_prefix(const struct field *item, void *ret)
+{
+	struct prefix *prefix = ret;
+
+	*prefix = field_valid_prefix(*item);
+	return prefix->addr.family != 0;
+}
+
 static int key_value_cmp(const void *a, const void *b)
 {
 	const struct key_value *x = a, *y = b;

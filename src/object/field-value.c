@@ -87,6 +87,16 @@ struct prefix field_prefix(struct field f)
 	return prefix;
 }
 
+struct prefix field_valid_prefix(struct field f)
+{
+	const char *text = field_text(f);
+	struct prefix prefix;
+
+	if (!text || prefix_parse_trimmed(text, &prefix) < 0)
+		return (struct prefix){ 0 };
+	return prefix;
+}
+
 /* Exactly @digits digits at *@p, which moves behind them. */
 static bool number_take(const char **p, int digits, int *ret)
 {

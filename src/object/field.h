@@ -61,11 +61,12 @@ const char *field_string(struct field f); /* kept in the object */
 const char *field_name(struct field f);   /* as field_string(), "" when absent */
 /* A number out of bounds is moved to the nearer one, and counted. */
 int64_t field_clamped(struct field f, int64_t min, int64_t max, int64_t fallback);
-uint16_t field_port(struct field f);          /* required, 1 to 65535 */
-uint16_t field_optional_port(struct field f); /* 0: none */
-int64_t field_time(struct field f);           /* RFC 3339, to seconds since the epoch */
-struct addr field_addr(struct field f);       /* "" is absent */
-struct prefix field_prefix(struct field f);   /* as field_addr() */
+uint16_t field_port(struct field f);              /* required, 1 to 65535 */
+uint16_t field_optional_port(struct field f);     /* 0: none */
+int64_t field_time(struct field f);               /* RFC 3339, to seconds since the epoch */
+struct addr field_addr(struct field f);           /* "" is absent */
+struct prefix field_prefix(struct field f);       /* as field_addr() */
+struct prefix field_valid_prefix(struct field f); /* the same, and absent when it is none */
 
 /* A table of these ends with a name that is NULL. The value of an absent field may stand there
  * under the name "". */
@@ -90,6 +91,8 @@ void *field_list(struct field f, size_t limit, size_t size,
 bool field_read_string(const struct field *item, void *ret);
 bool field_read_addr(const struct field *item, void *ret);
 bool field_read_prefix(const struct field *item, void *ret);
+/* The same, leaving out what is no prefix. */
+bool field_read_valid_prefix(const struct field *item, void *ret);
 
 /* What a map may hold, and which of its keys are kept (NULL: all). */
 struct map_limits {

@@ -125,6 +125,7 @@ struct service {
 	size_t n_load_balancer_ips;
 	const struct prefix *source_ranges; /* spec.loadBalancerSourceRanges */
 	size_t n_source_ranges;
+	size_t n_bad_source_ranges;       /* which are no ranges: left out, but not as if absent */
 	const struct key_value *selector; /* spec.selector, sorted */
 	size_t n_selector;
 	const char *load_balancer_class; /* may be NULL */

@@ -194,12 +194,8 @@ static void test_bad_fields_are_refused_with_their_path(void **state)
 		  "externalIPs[0]: \"::ffff:1.2.3.4\" is not an IP address" },
 		{ "'externalIPs':['fe80::1%eth0']",
 		  "externalIPs[0]: \"fe80::1%eth0\" is not an IP address" },
-		{ "'loadBalancerSourceRanges':['10.0.0.0/33']",
-		  "loadBalancerSourceRanges[0]: \"10.0.0.0/33\" is not an address range "
-		  "(ADDRESS/BITS)" },
-		{ "'loadBalancerSourceRanges':['10.0.0.0/8 x']",
-		  "loadBalancerSourceRanges[0]: \"10.0.0.0/8 x\" is not an address range "
-		  "(ADDRESS/BITS)" },
+		{ "'loadBalancerSourceRanges':['10.0.0.0/8',7]",
+		  "loadBalancerSourceRanges[1]: is an integer, not a string" },
 		{ "'selector':{'app':1}", "selector.app: is an integer, not a string" },
 		{ "'selector':[]", "selector: is a list, not an object" },
 		{ "'publishNotReadyAddresses':'yes'",
@@ -300,6 +296,28 @@ static void test_S11_affinity_timeout_is_clamped_and_counted(void **state)
 	}
 }
 
+static void test_source_ranges_that_are_none_are_counted(void **state)
+{
+	struct service *s = service("'loadBalancerSourceRanges':['10.0.0.0/33','10.0.0.0/8',"
+				    "'10.0.0.0/8 x','',null,'010.0.0.0/8','fe80::/10%eth0']");
+	char text[PREFIX_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(s->n_source_ranges, 1);
+	assert_string_equal(prefix_format(&s->source_ranges[0], text), "10.0.0.0/8");
+	assert_int_equal(s->n_bad_source_ranges, 6);
+	service_free(s);
+
+	s = service("'loadBalancerSourceRanges':['nonsense']");
+	assert_int_equal(s->n_source_ranges, 0);
+	assert_int_equal(s->n_bad_source_ranges, 1);
+	service_free(s);
+
+	s = service("'loadBalancerSourceRanges':[]");
+	assert_int_equal(s->n_source_ranges + s->n_bad_source_ranges, 0);
+	service_free(s);
+}
+
 #define SPEC_START "{'apiVersion':'v1','kind':'Service','metadata':{'name':'web'},'spec':{"
 
 static void test_S11_lists_are_limited(void **state)
@@ -349,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_every_field_is_kept),
 		cmocka_unit_test(test_absent_and_null_fields_get_defaults),
 		cmocka_unit_test(test_O14_headless_and_external_name),
+		cmocka_unit_test(test_source_ranges_that_are_none_are_counted),
 		cmocka_unit_test(test_bad_fields_are_refused_with_their_path),
 		cmocka_unit_test(test_bad_status_is_refused),
 		cmocka_unit_test(test_duplicate_ports_are_refused),

@@ -13,11 +13,12 @@
 
 static enum verdict masquerade_verdict(const struct frontend_facts *facts, bool local)
 {
+	/* Policy Local is there to keep the client's address: no flag takes that away. */
+	if (facts->kind != FRONTEND_CLUSTER_IP)
+		return local ? VERDICT_MASQUERADE_NODE : VERDICT_MASQUERADE_ALL;
 	if (facts->masquerade_all)
 		return VERDICT_MASQUERADE_ALL;
-	if (facts->kind == FRONTEND_CLUSTER_IP)
-		return facts->pods_known ? VERDICT_MASQUERADE_OUTSIDE : VERDICT_NONE;
-	return local ? VERDICT_MASQUERADE_NODE : VERDICT_MASQUERADE_ALL;
+	return facts->pods_known ? VERDICT_MASQUERADE_OUTSIDE : VERDICT_NONE;
 }
 
 struct frontend_verdicts frontend_verdicts(const struct frontend_facts *facts,

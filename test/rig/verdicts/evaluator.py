@@ -282,10 +282,10 @@ class Evaluator:
         return within(client.address, self.pod_networks)
 
     def _is_masqueraded(self, client: Client, kind: str, local: bool) -> bool:
-        if self.site.masquerade_all:
-            return True
-        if kind == CLUSTER_IP:
-            # Who is no pod can be told only when it is known who is.
-            known = any(family_of(n) == family_of(client.address) for n in self.pod_networks)
-            return known and not client.on_node and not self._is_pod(client)
-        return client.on_node if local else True
+        if kind != CLUSTER_IP:
+            # Policy Local promises clients their own address, whatever the flag says.
+            return client.on_node if local else True
+        # Who is no pod can be told only when it is known who is.
+        known = any(family_of(n) == family_of(client.address) for n in self.pod_networks)
+        outside = known and not client.on_node and not self._is_pod(client)
+        return self.site.masquerade_all or outside

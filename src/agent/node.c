@@ -100,6 +100,7 @@ static int node_open_proxy(struct node_state *n, const struct options *o)
 		.ipv6 = o->enable_ipv6,
 		.masquerade_all = o->masquerade_all,
 		.node_port_all = o->nodeport_bindon_all_ip,
+		.address_firewall = o->ipvs_permit_all,
 		.graceful_termination = o->ipvs_graceful_termination,
 		.strict_addresses = o->strict_external_ip_validation,
 		.cluster_ranges = o->service_cluster_ip_range.items,

@@ -62,6 +62,19 @@ static void element_key(const struct element *e, struct key *ret)
 		key_put(ret, &e->slot, sizeof(e->slot));
 	if (layout->flow)
 		key_put_target(ret, e);
+	if (layout->prefix)
+		key_put(ret, e->other, len);
+}
+
+/* A prefix is a range of keys: this is the last one's. */
+static void element_key_end(const struct element *e, struct key *ret)
+{
+	struct prefix p = { .addr.family = e->family, .len = (uint8_t)e->slot };
+	struct element last = *e;
+
+	memcpy(p.addr.bytes, e->other, sizeof(p.addr.bytes));
+	memcpy(last.other, prefix_range(&p).last.bytes, sizeof(last.other));
+	element_key(&last, ret);
 }
 
 static void put_value(struct nlmsghdr *nlh, uint16_t type, const struct key *k)
@@ -134,6 +147,10 @@ void element_put(struct nlmsghdr *nlh, const struct element *e, const struct cou
 
 	element_key(e, &k);
 	put_value(nlh, NFTA_SET_ELEM_KEY, &k);
+	if (layout->prefix) {
+		element_key_end(e, &k);
+		put_value(nlh, NFTA_SET_ELEM_KEY_END, &k);
+	}
 	if (add && layout->verdict)
 		put_verdict(nlh, e);
 	if (add && layout->target)
@@ -209,7 +226,27 @@ static bool key_get(const struct nlattr *attr, struct element *e)
 		reader_take(&r, &e->slot, sizeof(e->slot));
 	if (layout->flow)
 		reader_take_target(&r, e);
+	if (layout->prefix)
+		reader_take(&r, e->other, len);
 	return !r.short_of && r.left == 0;
+}
+
+/* @e has the first key of a range, @attr the last one, if it is another. False: no prefix. */
+static bool prefix_get(const struct nlattr *attr, struct element *e)
+{
+	struct addr_range range = { .first.family = e->family, .last.family = e->family };
+	struct element last = *e;
+	struct prefix p;
+
+	if (attr && !key_get(attr, &last))
+		return false;
+	memcpy(range.first.bytes, e->other, sizeof(e->other));
+	memcpy(range.last.bytes, last.other, sizeof(last.other));
+	if (!prefix_of_range(&range, &p))
+		return false;
+	e->slot = last.slot = p.len;
+	memcpy(last.other, e->other, sizeof(last.other));
+	return element_cmp(e, &last) == 0; /* the same frontend */
 }
 
 static bool u32_get(const struct nlattr *attr, uint32_t *ret)
@@ -272,6 +309,7 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 
 	attrs_of_nest(attr, &in);
 	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e) ||
+	    (layout->prefix && !prefix_get(in.at[NFTA_SET_ELEM_KEY_END], &e)) ||
 	    (in.at[NFTA_SET_ELEM_FLAGS] && !u32_get(in.at[NFTA_SET_ELEM_FLAGS], &flags)) ||
 	    (layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
 	    (layout->target && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))

@@ -43,6 +43,6 @@ const char *external_addr_problem(const struct addr *a, const struct address_rul
 	if (!prefixes_contain(rules->allowed_ranges, rules->n_allowed_ranges, a))
 		return "is outside the ranges configured for its type";
 	if (addrs_contain(rules->node_addrs, rules->n_node_addrs, a))
-		return "is an address of this node";
+		return "is an address of a node";
 	return NULL;
 }

@@ -18,7 +18,7 @@ struct address_rules {
 	size_t n_cluster_ranges;
 	const struct prefix *allowed_ranges; /* of this type */
 	size_t n_allowed_ranges;
-	const struct addr *node_addrs; /* sorted */
+	const struct addr *node_addrs; /* of all Nodes, sorted */
 	size_t n_node_addrs;
 };
 

@@ -151,11 +151,32 @@ int elements_add_hairpins(struct block *b, uint8_t family, const struct target_l
 	return 0;
 }
 
-int elements_add_pod_cidrs(struct block *b, uint8_t family, const struct addr_range *ranges,
-			   size_t n)
+int elements_add_guard(struct block *b, const struct frontend *f,
+		       const struct source_ranges *sources, const char *comment)
+{
+	if (!frontend_element_add(b, SET_GUARDED_FRONTENDS, f, comment))
+		return -ENOMEM;
+	for (size_t i = 0; i < sources->n; i++) {
+		struct element *e = frontend_element_add(b, SET_SOURCE_RANGES, f, comment);
+
+		if (!e)
+			return -ENOMEM;
+		memcpy(e->other, sources->items[i].addr.bytes, sizeof(e->other));
+		e->slot = sources->items[i].len;
+	}
+	return 0;
+}
+
+int elements_add_service_addr(struct block *b, const struct addr *a)
+{
+	return element_add(b, SET_SERVICE_ADDRESSES, a->family, a->bytes) ? 0 : -ENOMEM;
+}
+
+int elements_add_ranges(struct block *b, enum set_id set, uint8_t family,
+			const struct addr_range *ranges, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct element *e = element_add(b, SET_POD_CIDRS, family, ranges[i].first.bytes);
+		struct element *e = element_add(b, set, family, ranges[i].first.bytes);
 
 		if (!e)
 			return -ENOMEM;

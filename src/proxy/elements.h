@@ -8,11 +8,14 @@
 #include "base/addr.h"
 #include "proxy/frontends.h"
 #include "proxy/slots.h"
+#include "proxy/source-ranges.h"
 #include "proxy/verdicts.h"
 #include "ruleset/ruleset.h"
 
 /* Elements of one frontend besides the rows of its lists and its flows, at most. */
 #define FRONTEND_MAX_VERDICTS 6
+/* With the guard and the address, but not who may pass the guard. */
+#define FRONTEND_MAX_ELEMENTS (FRONTEND_MAX_VERDICTS + 2)
 
 /* Each returns 0 or -ENOMEM. */
 
@@ -25,7 +28,12 @@ int elements_add_flows(struct block *b, const struct frontend *f, const struct t
 		       const char *comment);
 /* Endpoints of this node, for connections that come back to where they began. */
 int elements_add_hairpins(struct block *b, uint8_t family, const struct target_list *targets);
-int elements_add_pod_cidrs(struct block *b, uint8_t family, const struct addr_range *ranges,
-			   size_t n);
+/* Only @sources may connect to @f. @comment is the block's. */
+int elements_add_guard(struct block *b, const struct frontend *f,
+		       const struct source_ranges *sources, const char *comment);
+int elements_add_service_addr(struct block *b, const struct addr *a);
+/* @set: SET_POD_CIDRS, SET_CLUSTER_RANGES. */
+int elements_add_ranges(struct block *b, enum set_id set, uint8_t family,
+			const struct addr_range *ranges, size_t n);
 
 #endif

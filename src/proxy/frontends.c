@@ -57,14 +57,17 @@ static const struct addr *service_cluster_ip(const struct service *s, uint8_t fa
 	return NULL;
 }
 
+/* @ret_accepted: whether it is one of @f->externals now. */
 static int externals_add(struct frontends *f, const struct service *s, const struct addr *a,
-			 const struct address_rules *rules, struct problems *problems)
+			 const struct address_rules *rules, struct problems *problems,
+			 bool *ret_accepted)
 {
 	const struct addr *cluster_ip = service_cluster_ip(s, a->family);
 	char text[ADDR_TEXT_MAX];
 	const char *problem;
 	int r;
 
+	*ret_accepted = false;
 	if (!cluster_ip || addr_equal(cluster_ip, a))
 		return 0;
 	problem = external_addr_problem(a, rules);
@@ -78,7 +81,23 @@ static int externals_add(struct frontends *f, const struct service *s, const str
 	if (r < 0)
 		return r;
 	f->externals[f->n_externals++] = *a;
+	*ret_accepted = true;
 	return 0;
+}
+
+static int load_balancers_add(struct frontends *f, const struct service *s, const struct addr *a,
+			      const struct address_rules *rules, struct problems *problems)
+{
+	bool accepted;
+	int r;
+
+	r = externals_add(f, s, a, rules, problems, &accepted);
+	if (r < 0 || !accepted)
+		return r;
+	r = ARRAY_RESERVE(f->load_balancers, f->n_load_balancers, f->cap_load_balancers);
+	if (r == 0)
+		f->load_balancers[f->n_load_balancers++] = *a;
+	return r;
 }
 
 static int externals_read(struct frontends *f, const struct service *s,
@@ -95,18 +114,21 @@ static int externals_read(struct frontends *f, const struct service *s,
 		.node_addrs = site->node_addrs,
 		.n_node_addrs = site->n_node_addrs,
 	};
+	bool accepted;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < s->n_external_ips; i++)
-		r = externals_add(f, s, &s->external_ips[i], &rules, problems);
+		r = externals_add(f, s, &s->external_ips[i], &rules, problems, &accepted);
 
 	rules.allowed_ranges = config->load_balancer_ranges;
 	rules.n_allowed_ranges = config->n_load_balancer_ranges;
 	for (size_t i = 0; r == 0 && !skip && i < s->n_load_balancer_ips; i++)
 		if (!s->load_balancer_ips[i].proxy_mode)
-			r = externals_add(f, s, &s->load_balancer_ips[i].addr, &rules, problems);
+			r = load_balancers_add(f, s, &s->load_balancer_ips[i].addr, &rules,
+					       problems);
 
 	f->n_externals = addrs_unique(f->externals, f->n_externals);
+	f->n_load_balancers = addrs_unique(f->load_balancers, f->n_load_balancers);
 	return r;
 }
 
@@ -135,6 +157,9 @@ static int frontends_add_on(struct frontends *f, size_t first, const struct fron
 			continue;
 		if (one.kind == FRONTEND_NODE_PORT && frontends_have(f, first, &one))
 			continue;
+		one.load_balancer = one.kind == FRONTEND_EXTERNAL &&
+				    addrs_contain(f->load_balancers, f->n_load_balancers,
+						  &one.addr);
 		r = frontends_add(f, &one);
 	}
 	return r;
@@ -176,6 +201,7 @@ int frontends_read(struct frontends *f, const struct service *s, const struct fr
 
 	f->n = 0;
 	f->n_externals = 0;
+	f->n_load_balancers = 0;
 	f->n_refused = 0;
 	r = externals_read(f, s, site, problems);
 
@@ -185,6 +211,31 @@ int frontends_read(struct frontends *f, const struct service *s, const struct fr
 				r = frontends_add_family(f, s, (uint16_t)port, &s->cluster_ips[i],
 							 site);
 	return r;
+}
+
+static size_t addrs_remove(struct addr *addrs, size_t n, const struct addr *a)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!addr_equal(&addrs[i], a))
+			addrs[kept++] = addrs[i];
+	return kept;
+}
+
+void frontends_refuse(struct frontends *f, const struct addr *a)
+{
+	const struct addr refused = *a; /* it may be one of those that move */
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (f->items[i].kind != FRONTEND_EXTERNAL ||
+		    !addr_equal(&f->items[i].addr, &refused))
+			f->items[kept++] = f->items[i];
+	f->n = kept;
+	f->n_externals = addrs_remove(f->externals, f->n_externals, &refused);
+	f->n_load_balancers = addrs_remove(f->load_balancers, f->n_load_balancers, &refused);
+	f->n_refused++;
 }
 
 bool frontend_of_health_check(const struct service *s, uint8_t family,
@@ -208,5 +259,6 @@ void frontends_free(struct frontends *f)
 {
 	free(f->items);
 	free(f->externals);
+	free(f->load_balancers);
 	*f = (struct frontends){ 0 };
 }

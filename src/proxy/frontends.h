@@ -22,8 +22,9 @@ struct frontend {
 	struct addr addr;
 	uint8_t protocol;
 	uint8_t kind;
-	uint16_t port;  /* host order */
-	uint16_t index; /* of the service port in its Service */
+	uint16_t port;      /* host order */
+	uint16_t index;     /* of the service port in its Service */
+	bool load_balancer; /* its address is one of the load balancer's */
 };
 
 struct frontends {
@@ -31,6 +32,9 @@ struct frontends {
 	size_t n, capacity;
 	struct addr *externals; /* owned; accepted external and load-balancer addresses, sorted */
 	size_t n_externals, cap_externals;
+	struct addr *
+		load_balancers; /* owned; those of @externals that are the load balancer's, sorted */
+	size_t n_load_balancers, cap_load_balancers;
 	uint32_t n_refused;
 };
 
@@ -39,7 +43,9 @@ struct frontend_site {
 	const struct proxy_config *config;
 	const struct addr *node_port_addrs; /* of both families, no two alike */
 	size_t n_node_port_addrs;
-	const struct addr *node_addrs; /* the Node object's, sorted */
+	const struct addr *own_addrs; /* the Node object's, sorted */
+	size_t n_own_addrs;
+	const struct addr *node_addrs; /* of all Nodes, sorted */
 	size_t n_node_addrs;
 };
 
@@ -59,6 +65,8 @@ struct service_policy service_policy_of(const struct service *s);
 int frontends_read(struct frontends *f, const struct service *s, const struct frontend_site *site,
 		   struct problems *problems);
 int frontends_add(struct frontends *f, const struct frontend *frontend);
+/* Take back the external address @a, its frontends included. */
+void frontends_refuse(struct frontends *f, const struct addr *a);
 /* Where a load balancer asks for @s: a port of the node, on all of its addresses of @family. False when
  * nobody is to ask. */
 bool frontend_of_health_check(const struct service *s, uint8_t family,

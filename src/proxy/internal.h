@@ -7,12 +7,14 @@
 
 #include "base/addr.h"
 #include "proxy/claims.h"
+#include "proxy/cluster-ranges.h"
 #include "proxy/endpoints.h"
 #include "proxy/frontends.h"
 #include "proxy/health-checks.h"
 #include "proxy/nodes.h"
 #include "proxy/problems.h"
 #include "proxy/proxy.h"
+#include "proxy/source-ranges.h"
 #include "proxy/state.h"
 
 /* Of one Service; more could only be an accident or an attack on the node's memory. */
@@ -26,6 +28,7 @@ struct proxy {
 	size_t n_local_addrs;
 	struct states states;
 	struct claims claims;
+	struct cluster_ranges cluster_ranges;
 	struct addr *moved_ips; /* cluster IPs that appeared or went since they were looked at */
 	size_t n_moved_ips, cap_moved_ips;
 	struct health_checks health_checks;
@@ -33,6 +36,7 @@ struct proxy {
 	/* Scratch memory of the Service that is being looked at. */
 	struct problems problems;
 	struct frontends frontends;
+	struct source_ranges source_ranges[FAMILY_COUNT];
 	struct endpoints endpoints;
 };
 

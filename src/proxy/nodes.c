@@ -103,17 +103,39 @@ static void primary_consider(struct nodes *n, const struct node *self, enum node
 	}
 }
 
+static int node_addrs_add(const struct object *o, void *userdata)
+{
+	const struct node *node = (const struct node *)o;
+	struct node_addrs *all = userdata;
+
+	for (size_t i = 0; i < node->n_addrs; i++) {
+		if (ARRAY_RESERVE(all->items, all->n, all->capacity) < 0)
+			return -ENOMEM;
+		all->items[all->n++] = node->addrs[i].addr;
+	}
+	return 0;
+}
+
+static int nodes_read_addrs(struct nodes *n, const struct store *s)
+{
+	int r = store_each(s, KIND_NODE, node_addrs_add, &n->all);
+
+	if (r == 0 && n->all.n > 0)
+		n->all.n = addrs_unique(n->all.items, n->all.n);
+	return r;
+}
+
 static int nodes_read_self(struct nodes *n, const struct node *self)
 {
+	int r;
+
 	primary_consider(n, self, NODE_ADDR_INTERNAL);
 	primary_consider(n, self, NODE_ADDR_EXTERNAL);
 
-	for (size_t i = 0; i < self->n_addrs; i++) {
-		if (ARRAY_RESERVE(n->addrs, n->n_addrs, n->cap_addrs) < 0)
-			return -ENOMEM;
-		n->addrs[n->n_addrs++] = self->addrs[i].addr;
-	}
-	n->n_addrs = addrs_unique(n->addrs, n->n_addrs);
+	r = node_addrs_add(&self->object, &n->own);
+	if (r < 0)
+		return r;
+	n->own.n = addrs_unique(n->own.items, n->own.n);
 
 	if (self->zone) {
 		n->zone = strdup(self->zone);
@@ -137,6 +159,8 @@ int nodes_read(const struct store *s, const struct proxy_config *config, struct 
 			return r;
 	}
 	r = nodes_read_pods(n, s, config);
+	if (r == 0)
+		r = nodes_read_addrs(n, s);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(n);
@@ -147,7 +171,8 @@ struct nodes *nodes_free(struct nodes *n)
 {
 	if (!n)
 		return NULL;
-	free(n->addrs);
+	free(n->own.items);
+	free(n->all.items);
 	free(n->zone);
 	for (size_t i = 0; i < FAMILY_COUNT; i++)
 		free(n->pods[i].items);
@@ -178,6 +203,11 @@ bool nodes_same_view(const struct nodes *a, const struct nodes *b)
 		if (!addr_equal(&a->primary[i], &b->primary[i]) ||
 		    (a->pods[i].n > 0) != (b->pods[i].n > 0))
 			return false;
-	return addrs_same(a->addrs, a->n_addrs, b->addrs, b->n_addrs) &&
+	return addrs_same(a->own.items, a->own.n, b->own.items, b->own.n) &&
 	       zones_same(a->zone, b->zone);
+}
+
+bool nodes_same_addrs(const struct nodes *a, const struct nodes *b)
+{
+	return addrs_same(a->all.items, a->all.n, b->all.items, b->all.n);
 }

@@ -30,10 +30,16 @@ struct addr_ranges {
 	size_t n;
 };
 
+/* Sorted, no two alike. */
+struct node_addrs {
+	struct addr *items;
+	size_t n, capacity;
+};
+
 struct nodes {
-	struct addr primary[FAMILY_COUNT]; /* of this node; family 0: none */
-	struct addr *addrs;                /* all of this node, sorted, no two alike */
-	size_t n_addrs, cap_addrs;
+	struct addr primary[FAMILY_COUNT];     /* of this node; family 0: none */
+	struct node_addrs own;                 /* of this node */
+	struct node_addrs all;                 /* of all nodes */
 	char *zone;                            /* of this node; may be NULL */
 	struct addr_ranges pods[FAMILY_COUNT]; /* of all nodes; none of a disabled family */
 };
@@ -47,5 +53,7 @@ DEFINE_CLEANUP(struct nodes, nodes_free);
 bool nodes_same_pods(const struct nodes *a, const struct nodes *b);
 /* Whether Services look the same from there: own addresses and zone, and if pods are known at all. */
 bool nodes_same_view(const struct nodes *a, const struct nodes *b);
+/* Whether the nodes together have the same addresses. */
+bool nodes_same_addrs(const struct nodes *a, const struct nodes *b);
 
 #endif

@@ -26,7 +26,7 @@ int proxy_new(const struct proxy_config *config, proxy_report_fn report, void *u
 	states_init(&p->states);
 	claims_init(&p->claims);
 	p->nodes = calloc(1, sizeof(*p->nodes));
-	if (!p->nodes)
+	if (!p->nodes || cluster_ranges_init(&p->cluster_ranges, config) < 0)
 		return -ENOMEM;
 
 	*ret = TAKE_PTR(p);
@@ -41,9 +41,12 @@ struct proxy *proxy_free(struct proxy *p)
 	free(p->local_addrs);
 	states_free(&p->states);
 	claims_free(&p->claims);
+	cluster_ranges_free(&p->cluster_ranges);
 	free(p->moved_ips);
 	health_checks_free(&p->health_checks);
 	frontends_free(&p->frontends);
+	for (size_t i = 0; i < FAMILY_COUNT; i++)
+		source_ranges_free(&p->source_ranges[i]);
 	endpoints_free(&p->endpoints);
 	free(p);
 	return NULL;
@@ -73,6 +76,7 @@ int proxy_set_local_addrs(struct proxy *p, struct store *s, const struct addr *a
 	free(p->local_addrs);
 	p->local_addrs = TAKE_PTR(kept);
 	p->n_local_addrs = n_kept;
+	p->cluster_ranges.stale = true;
 	return 0;
 }
 
@@ -84,10 +88,22 @@ static int pod_cidrs_render(const struct nodes *n, struct ruleset *rs, struct tr
 
 	r = block_new(n->pods[FAMILY_IPV4].n + n->pods[FAMILY_IPV6].n, &block);
 	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++)
-		r = elements_add_pod_cidrs(block, family_at(i), n->pods[i].items, n->pods[i].n);
+		r = elements_add_ranges(block, SET_POD_CIDRS, family_at(i), n->pods[i].items,
+					n->pods[i].n);
 	if (r < 0)
 		return r;
 	return ruleset_replace(rs, "pod-cidrs", TAKE_PTR(block), tx, err);
+}
+
+/* An address of a node is no Service's: who has external addresses must be looked at again. */
+static void proxy_queue_external(struct proxy *p)
+{
+	struct service_state *st;
+	size_t position = 0;
+
+	while ((st = table_next(&p->states.table, &position)))
+		if (st->external)
+			states_queue(&p->states, st);
 }
 
 /* Nodes report their health every few seconds: most of what they say changes nothing here. */
@@ -107,11 +123,16 @@ static int proxy_sync_nodes(struct proxy *p, struct store *s, struct ruleset *rs
 		r = pod_cidrs_render(nodes, rs, tx, err);
 		if (r < 0)
 			return r;
+		p->cluster_ranges.stale = true;
 	}
 	if (!nodes_same_view(nodes, p->nodes)) {
 		r = store_mark_services(s);
 		if (r < 0)
 			return r;
+	}
+	if (!nodes_same_addrs(nodes, p->nodes)) {
+		proxy_queue_external(p);
+		p->cluster_ranges.stale = true;
 	}
 	nodes_free(p->nodes);
 	p->nodes = TAKE_PTR(nodes);
@@ -145,6 +166,8 @@ static int proxy_claim_moved(const struct claim *c, struct service_state *from,
 			return r;
 		p->moved_ips[p->n_moved_ips++] = c->addr;
 	}
+	if (claim_is_whole_addr(c) && !(from && to))
+		cluster_ranges_count(&p->cluster_ranges, &p->config, &c->addr, to);
 	if (!claim_is_whole_addr(c) && from && to) {
 		from->loses = true;
 		to->gains = true;
@@ -160,6 +183,10 @@ static bool state_has_moved_ip(const struct service_state *st, const struct prox
 	const struct endpoint_slice *const *slices;
 	size_t n;
 
+	for (size_t i = 0; i < st->n_claimants; i++)
+		if (st->claimants[i].kind == FRONTEND_EXTERNAL &&
+		    addrs_contain(p->moved_ips, p->n_moved_ips, &st->claimants[i].claim->addr))
+			return true;
 	slices = store_slices(s, st->namespace, st->name, &n);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < slices[i]->n_endpoints; j++)
@@ -169,8 +196,8 @@ static bool state_has_moved_ip(const struct service_state *st, const struct prox
 	return false;
 }
 
-/* A cluster IP is no endpoint (endpoints_read()): who has it as one must be computed. The walk is long,
- * but cluster IPs and endpoints seldom share a network. */
+/* A cluster IP is no endpoint (endpoints_read()) and no external address: who has it as one must be
+ * computed. The walk is long, but cluster IPs seldom share a network with either. */
 static void proxy_queue_by_moved_ips(struct proxy *p, const struct store *s)
 {
 	struct service_state *st;
@@ -248,6 +275,19 @@ static int proxy_render(struct proxy *p, struct store *s, struct ruleset *rs,
 	return proxy_render_queue(p, false, s, rs, tx, computed);
 }
 
+static int proxy_render_ranges(struct proxy *p, struct ruleset *rs, struct transaction *tx,
+			       struct error *err)
+{
+	const struct neighbours others = {
+		.nodes = p->nodes,
+		.local_addrs = p->local_addrs,
+		.n_local_addrs = p->n_local_addrs,
+		.claims = &p->claims,
+	};
+
+	return cluster_ranges_render(&p->cluster_ranges, &p->config, &others, rs, tx, err);
+}
+
 /* When memory is short, whatever was left undone is still queued, touched or stale here: the next
  * sync goes on with it. */
 int proxy_sync(struct proxy *p, struct store *s, struct ruleset *rs, struct transaction *tx,
@@ -259,6 +299,8 @@ int proxy_sync(struct proxy *p, struct store *s, struct ruleset *rs, struct tran
 	r = proxy_sync_nodes(p, s, rs, tx, err);
 	if (r == 0)
 		r = proxy_settle(p, s);
+	if (r == 0)
+		r = proxy_render_ranges(p, rs, tx, err);
 	if (r == 0)
 		r = proxy_render(p, s, rs, tx, &computed);
 	if (r < 0)

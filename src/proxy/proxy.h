@@ -1,8 +1,8 @@
 /* proxy.h - Services and EndpointSlices -> what this node's tables should hold for them.
  *
  * Reads the store, writes blocks of elements into the ruleset: one block a Service (owner
- * "service NAMESPACE/NAME"), one for the pod networks (owner "pod-cidrs"). Only what changed is
- * computed again. Pure: no clock, no I/O; the same store gives the same elements in any order of
+ * "service NAMESPACE/NAME"), one for the pod networks (owner "pod-cidrs"), one for the ranges of
+ * cluster IPs (owner "cluster-ranges"). Only what changed is computed again. Pure: no clock, no I/O; the same store gives the same elements in any order of
  * events.
  * Source: Service semantics follow KEP-3866, KEP-1669, KEP-2433, KEP-3015; the elements are
  * described in docs/ruleset.md.
@@ -30,6 +30,7 @@ struct proxy_config {
 	bool ipv4, ipv6;                     /* --enable-ipv4, --enable-ipv6 */
 	bool masquerade_all;                 /* --masquerade-all */
 	bool node_port_all;                  /* --nodeport-bindon-all-ip */
+	bool address_firewall;               /* --ipvs-permit-all */
 	bool graceful_termination;           /* --ipvs-graceful-termination */
 	bool strict_addresses;               /* --strict-external-ip-validation */
 	const struct prefix *cluster_ranges; /* --service-cluster-ip-range */
@@ -43,8 +44,9 @@ struct proxy_config {
 /* Something that a user can act on. Valid during the call that tells of it. */
 struct problem {
 	const struct object *object; /* whose: the Service */
-	/* For programs: ExternalAddressRefused, AddressConflict, EndpointSkipped, TooManyEndpoints,
-	 * ServiceTooLarge, ServiceNotRendered, HealthCheckPortUnavailable. */
+	/* For programs: ExternalAddressRefused, AddressConflict, SourceRangeIgnored, NoSourceAllowed,
+	 * EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered,
+	 * HealthCheckPortUnavailable. */
 	const char *reason;
 	const char *text; /* for people: one line without a newline */
 };

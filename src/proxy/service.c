@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/addrs.h"
 #include "base/error.h"
 #include "proxy/elements.h"
 #include "ruleset/ruleset.h"
@@ -41,16 +42,18 @@ static struct frontend_site proxy_site(const struct proxy *p)
 		.config = &p->config,
 		.node_port_addrs = p->nodes->primary,
 		.n_node_port_addrs = FAMILY_COUNT,
-		.node_addrs = p->nodes->addrs,
-		.n_node_addrs = p->nodes->n_addrs,
+		.own_addrs = p->nodes->own.items,
+		.n_own_addrs = p->nodes->own.n,
+		.node_addrs = p->nodes->all.items,
+		.n_node_addrs = p->nodes->all.n,
 	};
 
 	if (p->config.node_port_all && p->n_local_addrs > 0) {
 		site.node_port_addrs = p->local_addrs;
 		site.n_node_port_addrs = p->n_local_addrs;
 	} else if (p->config.node_port_all) {
-		site.node_port_addrs = p->nodes->addrs;
-		site.n_node_port_addrs = p->nodes->n_addrs;
+		site.node_port_addrs = p->nodes->own.items;
+		site.n_node_port_addrs = p->nodes->own.n;
 	}
 	return site;
 }
@@ -58,7 +61,7 @@ static struct frontend_site proxy_site(const struct proxy *p)
 /* Whether the block can't get bigger than allowed, whatever the endpoints' state. Decided before
  * anything is claimed, so that claims and blocks always tell the same. */
 static bool service_fits(const struct frontends *f, const struct service_state *st,
-			 const struct store *s)
+			 const struct service *service, const struct store *s)
 {
 	size_t n_slices, n_endpoints[FAMILY_COUNT] = { 0 }, n = 0;
 	const struct endpoint_slice *const *slices = store_slices(s, st->namespace, st->name,
@@ -67,9 +70,11 @@ static bool service_fits(const struct frontends *f, const struct service_state *
 	for (size_t i = 0; i < n_slices; i++)
 		n_endpoints[family_index(slices[i]->family)] += slices[i]->n_endpoints;
 	for (size_t i = 0; i < f->n; i++)
-		n += FRONTEND_MAX_VERDICTS +
+		n += FRONTEND_MAX_ELEMENTS +
 		     (2u + (f->items[i].protocol == PROTOCOL_UDP)) *
 			     n_endpoints[family_index(f->items[i].addr.family)];
+	for (size_t i = 0; i < f->n; i++)
+		n += f->items[i].load_balancer ? source_ranges_max(service, f) : 0;
 	return n <= SERVICE_MAX_ELEMENTS;
 }
 
@@ -98,13 +103,14 @@ static int frontends_claim(struct proxy *p, struct service_state *st, const stru
 	int r;
 
 	r = frontends_read(f, service, &site, NULL);
-	if (r == 0 && !service_fits(f, st, s))
+	if (r == 0 && !service_fits(f, st, service, s))
 		r = -E2BIG;
 	if (r == 0)
 		r = frontends_add_others(f, service, &p->config);
 	if (r < 0)
 		return r;
 	st->created = service->object.created;
+	st->external = service->n_external_ips + service->n_load_balancer_ips > 0;
 	return claims_update(&p->claims, st, f->items, f->n);
 }
 
@@ -144,6 +150,24 @@ static const char *service_port_comment(const struct service_build *sb,
 	return block_comment(sb->block, text);
 }
 
+/* Who may connect, and what the address does where it is no frontend. A node's address is never closed:
+ * that would cut off the node. */
+static int frontend_build_address(struct service_build *sb, const struct frontend *f,
+				  const char *comment)
+{
+	const struct proxy *p = sb->proxy;
+	const struct node_addrs *nodes = &p->nodes->all;
+	const struct source_ranges *sources = &p->source_ranges[family_index(f->addr.family)];
+
+	if (f->load_balancer && sources->guarded &&
+	    elements_add_guard(sb->block, f, sources, comment) < 0)
+		return -ENOMEM;
+	if (!p->config.address_firewall || f->kind == FRONTEND_NODE_PORT ||
+	    addrs_contain(nodes->items, nodes->n, &f->addr))
+		return 0;
+	return elements_add_service_addr(sb->block, &f->addr);
+}
+
 static int frontend_build(struct service_build *sb, const struct frontend *f, const char *comment)
 {
 	const struct endpoints *endpoints = &sb->proxy->endpoints;
@@ -152,6 +176,8 @@ static int frontend_build(struct service_build *sb, const struct frontend *f, co
 
 	if (!frontend_is_held(sb, f))
 		return 0;
+	if (frontend_build_address(sb, f, comment) < 0)
+		return -ENOMEM;
 	if ((f->protocol == PROTOCOL_UDP || sb->proxy->config.graceful_termination) &&
 	    elements_add_flows(sb->block, f, &endpoints->known, comment) < 0)
 		return -ENOMEM;
@@ -212,9 +238,27 @@ static size_t elements_expected(const struct proxy *p, const struct service *ser
 	for (size_t i = 0; i < p->frontends.n; i++) {
 		uint8_t family = p->frontends.items[i].addr.family;
 
-		n += 2 + service->affinity + p->endpoints.n_by_family[family_index(family)];
+		n += 3 + service->affinity + p->endpoints.n_by_family[family_index(family)];
+		if (p->frontends.items[i].load_balancer)
+			n += 1 + p->source_ranges[family_index(family)].n;
 	}
 	return n;
+}
+
+/* An address may be another Service's cluster IP, which is known when all have claimed theirs. */
+static void service_refuse_cluster_ips(struct proxy *p)
+{
+	struct frontends *f = &p->frontends;
+	char text[ADDR_TEXT_MAX];
+
+	for (size_t i = f->n_externals; i-- > 0;) {
+		if (!claims_have_addr(&p->claims, &f->externals[i]))
+			continue;
+		problems_add(&p->problems, "ExternalAddressRefused",
+			     "external address %s is the cluster IP of a Service",
+			     addr_format(&f->externals[i], text));
+		frontends_refuse(f, &f->externals[i]);
+	}
 }
 
 static int service_read(struct proxy *p, const struct service_state *st,
@@ -227,6 +271,10 @@ static int service_read(struct proxy *p, const struct service_state *st,
 	int r;
 
 	r = frontends_read(&p->frontends, service, &site, &p->problems);
+	if (r < 0)
+		return r;
+	service_refuse_cluster_ips(p);
+	r = source_ranges_read(p->source_ranges, service, &p->frontends, &site, &p->problems);
 	if (r < 0)
 		return r;
 	slices = store_slices(s, st->namespace, st->name, &n_slices);

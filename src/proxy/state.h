@@ -26,6 +26,7 @@ struct service_state {
 	size_t n_claimants;
 	struct problem_memory problems;
 	struct service_counts counts;
+	bool external; /* has external or load-balancer addresses, be they refused */
 	bool queued;
 	bool too_big;      /* keeps the block that it had */
 	bool loses, gains; /* in this sync: frontends, to and from other Services */

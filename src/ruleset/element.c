@@ -23,6 +23,10 @@ static const char *const set_names[SET_COUNT] = {
 	[SET_UDP_FLOWS] = "udp-flows",
 	[SET_HAIRPIN] = "hairpin",
 	[SET_POD_CIDRS] = "pod-cidrs",
+	[SET_GUARDED_FRONTENDS] = "guarded-frontends",
+	[SET_SOURCE_RANGES] = "source-ranges",
+	[SET_SERVICE_ADDRESSES] = "service-addresses",
+	[SET_CLUSTER_RANGES] = "cluster-ranges",
 };
 /* clang-format on */
 
@@ -38,6 +42,10 @@ static const struct set_layout set_layouts[SET_COUNT] = {
 	[SET_UDP_FLOWS] = { .frontend = true, .flow = true },
 	[SET_HAIRPIN] = { .pair = true, .shared = true },
 	[SET_POD_CIDRS] = { .interval = true },
+	[SET_GUARDED_FRONTENDS] = { .frontend = true },
+	[SET_SOURCE_RANGES] = { .frontend = true, .prefix = true },
+	[SET_SERVICE_ADDRESSES] = { .shared = true },
+	[SET_CLUSTER_RANGES] = { .interval = true },
 };
 
 static const char *const verdict_chains[VERDICT_COUNT] = {
@@ -137,7 +145,7 @@ int element_cmp(const struct element *a, const struct element *b)
 	COMPARE_FIELD(a, b, protocol);
 	COMPARE_FIELD(a, b, port);
 	COMPARE_FIELD(a, b, slot);
-	if (layout->pair || layout->interval || layout->flow) {
+	if (layout->pair || layout->interval || layout->flow || layout->prefix) {
 		c = memcmp(a->other, b->other, sizeof(a->other));
 		if (c)
 			return c;
@@ -168,6 +176,16 @@ static const char *addr_text(uint8_t family, const uint8_t bytes[static 16],
 	return addr_format(&a, text);
 }
 
+/* As nft lists it: a whole address has no bits behind it. */
+static const char *prefix_text(const struct element *e, char text[static PREFIX_TEXT_MAX])
+{
+	struct prefix p = { .addr.family = e->family, .len = (uint8_t)e->slot };
+
+	memcpy(p.addr.bytes, e->other, sizeof(p.addr.bytes));
+	return p.len == 8 * addr_len_bytes(&p.addr) ? addr_format(&p.addr, text) :
+						      prefix_format(&p, text);
+}
+
 static const char *protocol_keyword(uint8_t protocol)
 {
 	return protocol == PROTOCOL_TCP ? "tcp" : protocol == PROTOCOL_UDP ? "udp" : "sctp";
@@ -176,7 +194,7 @@ static const char *protocol_keyword(uint8_t protocol)
 static void element_print_key(const struct element *e, struct buf *out)
 {
 	const struct set_layout *layout = &set_layouts[e->set];
-	char addr[ADDR_TEXT_MAX], other[ADDR_TEXT_MAX];
+	char addr[ADDR_TEXT_MAX], other[PREFIX_TEXT_MAX];
 
 	addr_text(e->family, e->addr, addr);
 	addr_text(e->family, e->other, other);
@@ -184,10 +202,12 @@ static void element_print_key(const struct element *e, struct buf *out)
 		buf_printf(out, "%s . %s . %u", addr, protocol_keyword(e->protocol), e->port);
 	else if (layout->pair)
 		buf_printf(out, "%s . %s", addr, other);
-	else if (memcmp(e->addr, e->other, sizeof(e->addr)) == 0)
-		buf_puts(out, addr);
-	else
+	else if (layout->interval && memcmp(e->addr, e->other, sizeof(e->addr)) != 0)
 		buf_printf(out, "%s-%s", addr, other);
+	else
+		buf_puts(out, addr);
+	if (layout->prefix)
+		buf_printf(out, " . %s", prefix_text(e, other));
 	if (layout->slot)
 		buf_printf(out, " . %" PRIu32, e->slot);
 	if (layout->flow)

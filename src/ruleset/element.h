@@ -28,6 +28,10 @@ enum set_id {
 	SET_UDP_FLOWS,           /* frontend . target */
 	SET_HAIRPIN,             /* addr . addr */
 	SET_POD_CIDRS,           /* addr to other, an interval */
+	SET_GUARDED_FRONTENDS,   /* frontend */
+	SET_SOURCE_RANGES,       /* frontend . prefix */
+	SET_SERVICE_ADDRESSES,   /* addr */
+	SET_CLUSTER_RANGES,      /* addr to other, an interval */
 	SET_COUNT,
 };
 
@@ -63,10 +67,10 @@ struct element {
 	uint8_t verdict;      /* enum verdict */
 	uint16_t port;        /* frontend's, host order */
 	uint16_t target_port; /* host order */
-	uint32_t slot;        /* from 0 */
+	uint32_t slot;        /* from 0; of a prefix, its bits */
 	uint32_t number;      /* of a dispatch verdict: endpoints, or seconds */
 	uint8_t addr[16];     /* frontend's, hairpin's, an interval's first; network order */
-	uint8_t other[16];    /* target's, hairpin's second, an interval's last */
+	uint8_t other[16];    /* target's, hairpin's second, an interval's last, a prefix's first */
 	const char *comment;  /* by comment_from(), owned by the block; NULL: none */
 };
 
@@ -92,6 +96,7 @@ struct set_layout {
 	bool flow;     /* other . target_port are the end of the key */
 	bool verdict;  /* data is a verdict */
 	bool interval; /* addr to other */
+	bool prefix;   /* other and slot, as a prefix, behind the frontend */
 	bool pair;     /* key is addr . other */
 	bool shared;   /* several owners may want the same element */
 	bool counter;  /* its elements count */

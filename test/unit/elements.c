@@ -122,6 +122,10 @@ struct element element_make(enum set_id set, uint8_t family, unsigned key, unsig
 	}
 	if (layout->pair)
 		memcpy(e.other, e.addr, sizeof(e.other));
+	if (layout->prefix) {
+		addr_make(family, 44, key % 4 << 8, e.other);
+		e.slot = family == AF_INET ? 16 + key % 3 * 8 : 72 + key % 3 * 28;
+	}
 	if (layout->interval)
 		interval_end(&e, e.other);
 	return e;

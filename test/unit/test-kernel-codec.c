@@ -228,6 +228,86 @@ static void test_S11_intervals_come_back(struct kernel *k)
 	}
 }
 
+/* Who may connect to one frontend. */
+static struct element source_range(const char *text)
+{
+	struct element e = { .set = SET_SOURCE_RANGES, .protocol = PROTOCOL_TCP, .port = 80 };
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(text, &p), 0);
+	e.family = p.addr.family;
+	e.slot = p.len;
+	memset(e.addr, 7, addr_len_bytes(&p.addr));
+	memcpy(e.other, p.addr.bytes, sizeof(e.other));
+	return e;
+}
+
+/* From each row to the next, what is narrower comes in place of what is wider and the reverse, in one
+ * transaction. */
+static void test_S11_source_ranges_come_back(struct kernel *k)
+{
+	static const char *const rows[][4] = {
+		{ "10.0.0.0/8" },
+		{ "10.1.0.0/16", "10.0.0.0/16", "10.255.255.255/32" },
+		{ "0.0.0.0/1", "128.0.0.0/1" },
+		{ "0.0.0.0/0" },
+		{ "0.0.0.0/32", "255.255.255.255/32", "10.0.0.0/8" },
+		{ "10.0.0.0/9", "0.0.0.0/32" },
+		{ "::/0" },
+		{ "fd00::/64", "fd00:0:0:1::/64", "::/128", TOP ":ffff/128" },
+		{ "fd00::/48", "8000::/2" },
+		{ "10.0.0.0/8", "fd00::/8" },
+	};
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct element elements[ARRAY_SIZE(rows[i])];
+		size_t n = 0;
+
+		for (; n < ARRAY_SIZE(rows[i]) && rows[i][n]; n++)
+			elements[n] = source_range(rows[i][n]);
+		kernel_change(k, elements, n);
+		assert_kernel_has_what_is_wanted(k);
+		assert_reconciles(k, TABLES_EQUAL);
+		for (size_t j = 0; j < n; j++) {
+			_cleanup_buf_ struct buf text = { 0 };
+			_cleanup_free_ char *listing = set_listing(k, elements[j].family,
+								   SET_SOURCE_RANGES);
+
+			element_print(&elements[j], &text);
+			if (!strstr(listing, buf_text(&text)))
+				fail_msg("%s is not in %s", buf_text(&text), listing);
+		}
+	}
+}
+
+/* What is no prefix is none of ours, however it came there. */
+static void test_N2_source_range_of_a_stranger_is_replaced(struct kernel *k)
+{
+	static const char *const strange[] = {
+		"7.7.7.7 . tcp . 80 . 10.0.0.1-10.0.0.2",
+		"7.7.7.7 . tcp . 80-81 . 10.0.0.0/8",
+		"7.7.7.7-7.7.7.9 . tcp . 80 . 10.0.0.0/8",
+	};
+	const struct element wanted = source_range("11.0.0.0/8");
+
+	kernel_open(k, true, true);
+	kernel_want(k, &wanted, 1, NULL);
+	kernel_replace(k);
+	for (size_t i = 0; i < ARRAY_SIZE(strange); i++) {
+		nft(k, "add element ip kube-nft source-ranges { %s }", strange[i]);
+		assert_reconciles(k, TABLES_REPLACED);
+		assert_kernel_has_what_is_wanted(k);
+	}
+	nft(k, "add element ip kube-nft source-ranges { 7.7.7.7 . tcp . 81 . 10.0.0.0/8 }");
+	assert_reconciles(k, TABLES_ADOPTED);
+	assert_kernel_has_what_is_wanted(k);
+	nft(k, "add element ip kube-nft source-ranges { 7.7.7.7 . tcp . 81 . 10.0.0.1 }");
+	assert_reconciles(k, TABLES_ADOPTED);
+	assert_kernel_has_what_is_wanted(k);
+}
+
 static void test_comments_of_every_length_come_back(struct kernel *k)
 {
 	struct element elements[COMMENT_MAX_BYTES];
@@ -277,6 +357,8 @@ int main(void)
 		kernel_test(test_printed_table_is_the_written_one),
 		kernel_test(test_S11_largest_numbers_come_back),
 		kernel_test(test_S11_intervals_come_back),
+		kernel_test(test_S11_source_ranges_come_back),
+		kernel_test(test_N2_source_range_of_a_stranger_is_replaced),
 		kernel_test(test_comments_of_every_length_come_back),
 		kernel_test(test_S2_listing_of_any_comment_loads_again),
 	};

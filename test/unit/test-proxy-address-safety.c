@@ -99,7 +99,7 @@ static void test_O2_strict_external_ip_refused(void **state)
 		{ "fd00::1", "is inside a range of cluster IPs" },
 		{ "192.168.0.7", "is outside the ranges configured for its type" },
 		{ "2001:db9::1", "is outside the ranges configured for its type" },
-		{ "10.0.0.5", "is an address of this node" },
+		{ "10.0.0.5", "is an address of a node" },
 		{ "10.0.0.4", NULL },
 		{ "2001:db8::1", NULL },
 	};

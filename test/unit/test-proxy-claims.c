@@ -121,7 +121,7 @@ static void test_O1_kinds_go_before_age(void **state)
 	assert_string_equal(
 		world_reports(w),
 		"AddressConflict Service default/node-port: 192.0.2.1 port 80 TCP belongs to Service default/external\n"
-		"AddressConflict Service default/external: 192.0.2.1 port 80 TCP belongs to Service default/ip\n");
+		"ExternalAddressRefused Service default/external: external address 192.0.2.1 is the cluster IP of a Service\n");
 	world_remove(w, KIND_SERVICE, "external");
 	world_remove(w, KIND_SERVICE, "ip");
 	assert_string_equal(holder(w), "node-port");

@@ -52,7 +52,7 @@ static const char *object(const char *text, const char *kind, const char *name)
 
 static const char *set_kind(unsigned set)
 {
-	const struct set_layout *layout = set_layout(set);
+	const struct set_layout *layout = set_layout((enum set_id)set);
 
 	return layout->verdict || layout->target ? "map" : "set";
 }

@@ -66,6 +66,11 @@ class Stranger:
                 ("no-endpoints", f"{frontend} : goto refuse"),
                 ("masquerade-services", f"{frontend} : goto masquerade-all"),
                 ("endpoints", f"{frontend} . 0 : {address} . 1"),
+                ("guarded-frontends", frontend),
+                ("source-ranges", f"{frontend} . {CIDRS[family]}"),
+                ("source-ranges", f"{frontend} . {address}"),
+                ("service-addresses", address),
+                ("cluster-ranges", CIDRS[family]),
             )
         )
         return f"add element {table} {name} {{ {element} }}"

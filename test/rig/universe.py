@@ -46,7 +46,17 @@ ENDPOINTS = {
     4: [f"10.244.{node}.{n}" for node in (1, 2) for n in (2, 3, 4)] + ["127.0.0.1", "10.96.0.2"],
     6: [f"fd44:0:0:{node}::{n}" for node in (1, 2) for n in (2, 3, 4)] + ["::1", "fd96::2"],
 }
-NODE_ADDRESSES = ["192.168.50.11", "192.168.50.12", "fd50::11", "fd50::12"]
+# The second one of each family is an external address, too, the third is in a range of ClusterIPs.
+NODE_ADDRESSES = [
+    *("192.168.50.11", "203.0.113.2", "10.96.200.200"),
+    *("fd50::11", "2001:db8:113::2", "fd96::c8c8"),
+]
+# They overlap, have host bits, mean everybody, nobody, the node.
+SOURCE_RANGES = [
+    *("10.0.0.0/8", "10.1.0.0/16", "10.1.2.3/32", "192.0.2.5/24", "192.168.50.0/24", "0.0.0.0/0"),
+    *("2001:db8::/32", "2001:db8:5::1/48", "fd50::11/128", "fd50::/16", "8000::/1", "::/0"),
+    "nonsense",
+]
 POD_CIDRS = [
     *(f"10.244.{n}.0/24" for n in range(4)),
     "10.244.0.0/22",
@@ -161,6 +171,10 @@ class Universe:
         mode = self.rng.choice(("VIP", "VIP", "Proxy"))
         made["status"]["loadBalancer"]["ingress"] = [{"ip": ip, "ipMode": mode} for ip in ingress]
 
+    def _edit_source_ranges(self, made: Object) -> None:
+        some = self.rng.choice((0, 1, 2, 3, 6))
+        made["spec"]["loadBalancerSourceRanges"] = self.rng.sample(SOURCE_RANGES, some)
+
     def _edit_policies(self, made: Object) -> None:
         for policy in ("externalTrafficPolicy", "internalTrafficPolicy"):
             made["spec"][policy] = self.rng.choice(("Cluster", "Cluster", "Local"))
@@ -238,6 +252,7 @@ SERVICE_EDITS: list[Callable[[Universe, Object], None]] = [
     Universe._edit_type,
     Universe._edit_ports,
     Universe._edit_addresses,
+    Universe._edit_source_ranges,
     Universe._edit_policies,
     Universe._edit_affinity,
     Universe._edit_annotations,

@@ -696,6 +696,23 @@ def test_esipp_updates(deploy: Deploy, meet: Meet, agent: Agent) -> None:
             assert meet(client, at) == ({"web-1"} if policy == "Local" else {"web-1", "web-3"})
 
 
+def test_source_ranges(deploy: Deploy, meet: Meet, agent: Agent, family: int) -> None:
+    """LoadBalancers should only allow access from service loadbalancer source ranges"""
+    made = deploy("ranged", "web-1", "web-3")
+    client, shell = made.cluster.client, made.cluster.pods["shell"]
+    at, spec = made.at("load-balancer-ip", family), made.object["spec"]
+    for allowed, refused in (([shell], [client]), ([client], [shell]), ([client, shell], [])):
+        bits = "32" if family == 4 else "128"
+        spec["loadBalancerSourceRanges"] = [f"{place.ips[family]}/{bits}" for place in allowed]
+        redeploy(made, agent, "web-1", "web-3")
+        assert all(meet(place, at) == {"web-1", "web-3"} for place in allowed)
+        for place in refused:
+            assert outcomes([(place, *at, "TCP")]) == {"dropped"}
+    del spec["loadBalancerSourceRanges"]
+    redeploy(made, agent, "web-1", "web-3")
+    assert all(meet(place, at) == {"web-1", "web-3"} for place in (client, shell))
+
+
 def test_affinity_of_load_balancer_local(deploy: Deploy, meet: Meet, family: int) -> None:
     """LoadBalancers should have session affinity work for LoadBalancer service with Local traffic policy"""
     remembers(deploy, meet, "load-balancer-ip", family, externalTrafficPolicy="Local")

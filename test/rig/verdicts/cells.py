@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from rig.objects import Object
 
-from .evaluator import CLUSTER_IP, KINDS, LOCAL, NODE_PORT, SKIP_LB_IPS
+from .evaluator import CLUSTER_IP, KINDS, LOCAL, NODE_PORT, OWN_ADDRESSES, SKIP_LB_IPS
 
 # Addresses at which a Service is not to be found, or only with --nodeport-bindon-all-ip.
 GATEWAY_NODE_PORT = "gateway-node-port"
@@ -21,6 +21,9 @@ TRANSIT_NODE_PORT = "transit-node-port"
 PROXY_MODE_IP = "proxy-mode-ip"
 # An external IP that every Service of the world claims.
 CONTESTED_IP = "contested-ip"
+# Where a Service is, but not at that port; where none is.
+OTHER_PORTS = {f"other-port-of-{kind}": kind for kind in OWN_ADDRESSES}
+UNALLOCATED_IP = "unallocated-ip"
 
 POD, OTHER_POD, NODE, OTHER_NODE, OUTSIDE, ITSELF = CLIENTS = (
     "pod",
@@ -72,6 +75,15 @@ HINTS: Mapping[str, Mapping[str, Sequence[str]]] = {
     "nodes-only": {"forNodes": ["node1", "node2"]},
 }
 ZONE_OF_NODE1 = "east"
+# Who may connect to a load balancer's address.
+SOURCE_RANGES: Mapping[str, tuple[str, ...]] = {
+    "anybody": ("0.0.0.0/0", "::/0"),
+    "nobody": ("192.0.2.0/24", "2001:db8:2::/64"),
+    "outside": ("192.168.50.100/32", "fd50::100/128"),
+    "nodes": ("192.168.50.8/29", "192.168.50.9/32", "fd50::10/124"),
+    "pods": ("10.244.0.0/16", "10.244.1.0/24", "fd44::/16"),
+    "ipv4-only": ("0.0.0.0/1", "128.0.0.0/1"),
+}
 # How a Service's endpoints are told: each in a slice of its own; all in several slices, only one of
 # which knows where they are; with another number of the port in each slice; with more slices that
 # do not count, because of a port of another name, of their label, of another Service's name.
@@ -99,6 +111,8 @@ class Variant:
     annotations: Mapping[str, str] = field(default_factory=dict)
     slicing: str = ONE_SLICE
     created: str = ""
+    sources: str = ""
+    affinity: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +146,7 @@ class World:
     flags: tuple[str, ...] = ()
     zone: str = ZONE_OF_NODE1
     pod_networks: bool = True
+    closed: bool = True  # but for ping and their ports, Services' addresses are
     bound: bool = False  # the node has the Services' external addresses itself
 
     @property
@@ -266,8 +281,27 @@ def _on_hosts() -> tuple[Variant, ...]:
     )
 
 
+def _guarded() -> tuple[Variant, ...]:
+    served, unserved = (tuple(Member(p) for p in ENDPOINTS[name]) for name in ("both", "none"))
+    guarded = [
+        Variant(f"{sources}-e{policy[0].lower()}", served, policy, policy, sources=sources)
+        for sources in SOURCE_RANGES
+        for policy in POLICIES
+    ]
+    return (*guarded, Variant("unserved", unserved, sources="pods"))
+
+
+def _sticky() -> tuple[Variant, ...]:
+    members = tuple(Member(p) for p in ENDPOINTS["both"])
+    return tuple(
+        Variant(f"i{i[0].lower()}-e{e[0].lower()}", members, i, e, affinity=True)
+        for i, e in itertools.product(POLICIES, POLICIES)
+    )
+
+
 FEW = {"kinds": (CLUSTER_IP, NODE_PORT), "clients": (POD, OUTSIDE)}
 # What is no Service's business; a host without SCTP of its own can't refuse it.
+ELSEWHERE = (*OTHER_PORTS, UNALLOCATED_IP)
 UNSERVED = (GATEWAY_NODE_PORT, LOOPBACK_NODE_PORT, TRANSIT_NODE_PORT)
 STREAM_AND_DATAGRAM = ("tcp", "udp")
 
@@ -277,6 +311,7 @@ WORLDS = (
         (
             Product(_basic(), protocols=PROTOCOLS),
             Product(_basic("Cluster"), (*UNSERVED, PROXY_MODE_IP), protocols=STREAM_AND_DATAGRAM),
+            Product(_basic(*POLICIES), ELSEWHERE, OTHERS, PROTOCOLS),
             Product(_annotated(), clients=(POD, NODE, OUTSIDE)),
             Product(_sliced(), clients=(POD, NODE, OUTSIDE)),
         ),
@@ -286,7 +321,26 @@ WORLDS = (
         (Product(_contesting(), (*KINDS, CONTESTED_IP), (POD, NODE, OUTSIDE), PROTOCOLS),),
     ),
     World("on-hosts", (Product(_on_hosts(), clients=OTHERS, protocols=STREAM_AND_DATAGRAM),)),
-    World("bound", (Product(_basic(), protocols=PROTOCOLS),), bound=True),
+    World(
+        "bound",
+        (
+            Product(_basic(), protocols=PROTOCOLS),
+            Product(_basic("Cluster"), ELSEWHERE, OTHERS, STREAM_AND_DATAGRAM),
+        ),
+        bound=True,
+    ),
+    World("guarded", (Product(_guarded(), protocols=PROTOCOLS),)),
+    World("guarded-and-bound", (Product(_guarded()),), bound=True),
+    World("sticky", (Product(_sticky(), protocols=PROTOCOLS),)),
+    World(
+        "open",
+        (
+            Product(_basic("Cluster")),
+            Product(_basic("Cluster"), ELSEWHERE, OTHERS, STREAM_AND_DATAGRAM),
+        ),
+        flags=("--ipvs-permit-all=false",),
+        closed=False,
+    ),
     World("conditions", (Product(_conditions(), **FEW),)),
     World("hints", (Product(_hints(), **FEW),)),
     World("no-zone", (Product(_hints(), **FEW),), zone=""),

@@ -159,9 +159,9 @@ class RawConversation(Conversation):
 
 def _is_full(running: Sequence[Conversation]) -> bool:
     """Whether one should go on before another is begun."""
-    now = time.monotonic()
-    begun = sum(now - one.begun < AGAIN_S for one in running)
-    return begun >= WINDOW or len(running) >= MOST
+    # They stand in the order in which they were begun.
+    is_new = len(running) >= WINDOW and time.monotonic() - running[-WINDOW].begun < AGAIN_S
+    return is_new or len(running) >= MOST
 
 
 class Crowd:

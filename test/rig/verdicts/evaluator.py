@@ -26,6 +26,8 @@ CLUSTER_IP, NODE_PORT, EXTERNAL_IP, LOAD_BALANCER = KINDS = (
     "load-balancer-ip",
 )
 
+OWN_ADDRESSES = (CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER)
+
 
 @dataclass(frozen=True)
 class Served:
@@ -56,12 +58,14 @@ class Site:
     """The node whose proxy is meant, and how that is configured."""
 
     node: str
-    addresses: tuple[str, ...]
+    primary: tuple[str, ...]  # the address of each family by which the node is known
+    addresses: tuple[str, ...]  # all that it has
     node_port_addresses: tuple[str, ...]
     service_ranges: tuple[str, ...]
     external_ranges: tuple[str, ...]
     load_balancer_ranges: tuple[str, ...]
     masquerade_all: bool = False
+    closed: bool = True
 
 
 @dataclass(frozen=True)
@@ -174,15 +178,20 @@ class Evaluator:
     def verdict(self, client: Client, address: str, port: int, protocol: str) -> Verdict:
         """What may become of a new connection."""
         frontend = self.frontends.get((address, port, protocol))
-        if frontend is None:
+        if frontend:
+            return self._choose(client, *frontend, family_of(address))
+        if not self.site.closed or address in self.site.addresses:
             return frozenset({UNTOUCHED})
-        return self._choose(client, *frontend, family_of(address))
+        # A Service's address has no other ports. In the range of ClusterIPs is nobody else.
+        if any(address in self._addresses(s, k) for s in self.services for k in OWN_ADDRESSES):
+            return frozenset({REFUSED})
+        return frozenset({DROPPED if within(address, self.site.service_ranges) else UNTOUCHED})
 
     def _frontends(self) -> dict[tuple[str, int, str], Frontend]:
         """What each address means. Those that a Service has by itself come before the node's, older
         Services before younger ones."""
         found: dict[tuple[str, int, str], Frontend] = {}
-        for kinds in ((CLUSTER_IP, EXTERNAL_IP, LOAD_BALANCER), (NODE_PORT,)):
+        for kinds in (OWN_ADDRESSES, (NODE_PORT,)):
             for service in self.services:
                 for one in service["spec"]["ports"]:
                     for kind in kinds:
@@ -251,6 +260,8 @@ class Evaluator:
     ) -> Verdict:
         lists = self._lists(service, one, family)
         local = self._is_local(service, kind)
+        if kind == LOAD_BALANCER and not self._is_let_in(client, service, family):
+            return frozenset({DROPPED})
         if not lists.any:
             return frozenset({REFUSED})
         # Pods and the node have a short cut: as if they had gone out to the load balancer and back.
@@ -269,6 +280,15 @@ class Evaluator:
             )
             for e in chosen
         )
+
+    def _is_let_in(self, client: Client, service: Object, family: int) -> bool:
+        """Whether loadBalancerSourceRanges names the client; nobody is named in another family."""
+        told = service["spec"].get("loadBalancerSourceRanges") or []
+        ranges = [r for r in told if family_of(r) == family]
+        if any(within(address, ranges) for address in self.site.primary):
+            # A node that has the Service's address connects from there.
+            ranges += self._addresses(service, LOAD_BALANCER)
+        return not told or within(client.address, ranges)
 
     @staticmethod
     def _is_local(service: Object, kind: str) -> bool:

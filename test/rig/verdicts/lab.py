@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 from rig import objects
-from rig.agent import wait_until
 from rig.client import Answer
 from rig.cluster import (
     EXTERNAL_RANGES,
-    FLAGS,
     LOAD_BALANCER_RANGES,
     SERVICE_RANGES,
     Cluster,
@@ -22,6 +19,7 @@ from rig.cluster import (
     cluster_ip,
     external_ip,
     load_balancer_ip,
+    pod_network,
     start_server,
     wait_ready,
 )
@@ -29,22 +27,14 @@ from rig.netns import Namespace
 from rig.objects import Object
 
 from . import cells, evaluator
-from .arrivals import Arrivals, Frontend
 from .cells import Cell, Member, Variant, World
-from .conversations import SILENCE, Ask, Crowd, Outcome
+from .conversations import SILENCE, Outcome
 from .evaluator import Client, Evaluator, Served, Site
 
 FIRST_NUMBER = 10
-CONTESTED = 250
-BOUND_KINDS = (evaluator.EXTERNAL_IP, evaluator.LOAD_BALANCER)
-PORT = 80
+CONTESTED, UNALLOCATED = 250, 5000
+PORT, OTHER_PORT = 80, 81
 PROTOCOLS = tuple(p.upper() for p in cells.PROTOCOLS)
-# The conversations of a cell at first, then in each round for those who have not met all they may.
-# That one of three is never met in 150 happens once in 10^26 cells.
-FIRST_ASKS, MORE_ASKS, ROUNDS = 6, 12, 12
-FEW_ASKS = 3
-# So many of those who should hear nothing are listened to at a time.
-SILENT_CELLS = 150
 
 
 @dataclass(frozen=True)
@@ -56,12 +46,11 @@ class Server:
     ips: dict[int, str]
 
 
-@dataclass(frozen=True)
-class Result:
-    """What may be, and what was: outcomes in words, as "web-1:8080 sees 10.244.1.1"."""
-
-    expected: frozenset[str]
-    seen: frozenset[str]
+def in_words(outcome: Outcome) -> str:
+    """As results have it: "web-1:8080 sees 10.244.1.1"."""
+    if isinstance(outcome, Answer):
+        return f"{outcome.pod}:{outcome.port} sees {outcome.client}"
+    return outcome
 
 
 class Lab(Cluster):
@@ -73,6 +62,7 @@ class Lab(Cluster):
         self.world = world
         self.numbers = {v.name: n for n, v in enumerate(world.variants, FIRST_NUMBER)}
         self.kinds = {kind for product in world.products for kind in product.kinds}
+        self.bound: list[str] = []
 
     def _build(self) -> None:
         super()._build()
@@ -83,12 +73,10 @@ class Lab(Cluster):
         pods_by_nodes = [
             f"route add {network} via {node.ips[family]}"
             for node in self.nodes
-            for family, network in _pod_networks(node.number).items()
+            for family, network in pod_network(node.number).items()
         ]
         self.node3.ip(*by_node1, *pods_by_nodes)
-        self.node2.ip(
-            *(f"route add default via {ip} table 100" for ip in gateways.values()),
-        )
+        self.node2.ip(*(f"route add default via {ip} table 100" for ip in gateways.values()))
         for family in ("-4", "-6"):
             self.node2.run("ip", family, "rule", "add", "dev", "kube-bridge", "lookup", "100")
         # Refusals are limited to so many a second; older kernels count all namespaces together.
@@ -128,6 +116,7 @@ class Lab(Cluster):
         ips = [*external_ip(number).items(), *load_balancer_ip(number).items()]
         bits = {4: "32", 6: "128 nodad"}
         self.node1.ip(*(f"address add {ip}/{bits[family]} dev lo" for family, ip in ips))
+        self.bound += [ip for _, ip in ips]
 
     def _site(self) -> Site:
         everywhere = "--nodeport-bindon-all-ip=true" in self.world.flags
@@ -135,12 +124,14 @@ class Lab(Cluster):
         addresses += self.node1.gateways.values() if everywhere else ()
         return Site(
             node="node1",
-            addresses=(*self.node1.ips.values(), *self.node1.gateways.values()),
+            primary=tuple(self.node1.ips.values()),
+            addresses=(*self.node1.ips.values(), *self.node1.gateways.values(), *self.bound),
             node_port_addresses=tuple(addresses),
             service_ranges=SERVICE_RANGES,
             external_ranges=EXTERNAL_RANGES,
             load_balancer_ranges=LOAD_BALANCER_RANGES,
             masquerade_all="--masquerade-all=true" in self.world.flags,
+            closed=self.world.closed,
         )
 
     def _service(self, variant: Variant) -> Object:
@@ -162,6 +153,10 @@ class Lab(Cluster):
             spec["externalIPs"] += external_ip(CONTESTED).values()
         if cells.PROXY_MODE_IP in self.kinds:
             ingress += [{"ip": ip, "ipMode": "Proxy"} for ip in _proxy_mode_ip(number).values()]
+        if variant.sources:
+            spec["loadBalancerSourceRanges"] = list(cells.SOURCE_RANGES[variant.sources])
+        if variant.affinity:
+            spec["affinity_s"] = 600
         made = objects.service(variant.name, cluster_ip(number).values(), ports, **spec)
         made["metadata"]["annotations"] = dict(variant.annotations)
         if variant.created:
@@ -213,12 +208,16 @@ class Lab(Cluster):
         }
         if cell.kind in node_ports:
             return node_ports[cell.kind][family], 30000 + number
+        if cell.kind in cells.OTHER_PORTS:
+            own = dataclasses.replace(cell, kind=cells.OTHER_PORTS[cell.kind])
+            return self.frontend(own)[0], OTHER_PORT
         addresses = {
             evaluator.CLUSTER_IP: cluster_ip,
             evaluator.EXTERNAL_IP: external_ip,
             evaluator.LOAD_BALANCER: load_balancer_ip,
             cells.PROXY_MODE_IP: _proxy_mode_ip,
             cells.CONTESTED_IP: lambda number: external_ip(CONTESTED),
+            cells.UNALLOCATED_IP: lambda number: cluster_ip(UNALLOCATED),
         }
         return addresses[cell.kind](number)[family], PORT
 
@@ -239,16 +238,16 @@ class Lab(Cluster):
             # To an address of its own a host comes from just that.
             address, _ = self.frontend(cell)
             own = address in (*self.node1.gateways.values(), "127.0.0.1", "::1")
-            own |= self.world.bound and cell.kind in BOUND_KINDS
+            own |= address in self.bound
             return Client(address if own else self.node1.ips[cell.family], on_node=True)
         place = self.space(cell)
         return Client(place.ips[cell.family])  # type: ignore[attr-defined]
 
-    def in_words(self, verdict: evaluator.Verdict, cell: Cell) -> frozenset[str]:
-        """What the client of a cell may tell."""
-        return frozenset(self._in_words(one, cell) for one in verdict)
+    def expected(self, verdict: evaluator.Verdict, cell: Cell) -> frozenset[str]:
+        """What the client of a cell may meet, in words."""
+        return frozenset(self._expected(one, cell) for one in verdict)
 
-    def _in_words(self, one: Served | str, cell: Cell) -> str:
+    def _expected(self, one: Served | str, cell: Cell) -> str:
         if isinstance(one, Served):
             server = next(s for s in self.servers.values() if s.ips[cell.family] == one.address)
             source = self.client_of(cell).address
@@ -256,115 +255,14 @@ class Lab(Cluster):
                 # By the address that the node has on the way to that pod.
                 ips = self.node1.gateways if server.node is self.node1 else self.node1.ips
                 source = ips[cell.family]
-            return _words(Answer(server.name, source, one.port))
+            return in_words(Answer(server.name, source, one.port))
         if one == evaluator.UNTOUCHED:
             # A host refuses where nobody listens; outside there is nobody at all.
-            return "refused" if cell.kind.endswith("node-port") else SILENCE
+            there = cell.kind.endswith("node-port") or self.frontend(cell)[0] in self.bound
+            return "refused" if there else SILENCE
         return SILENCE if one == evaluator.DROPPED else one
-
-
-def _pod_networks(number: int) -> dict[int, str]:
-    return {4: f"10.244.{number}.0/24", 6: f"fd44:0:0:{number}::/64"}
 
 
 def _proxy_mode_ip(number: int) -> dict[int, str]:
     """Addresses in the load balancer's range that another one has."""
     return {4: f"198.51.100.{100 + number}", 6: f"2001:db8:100::{100 + number:x}"}
-
-
-def _words(outcome: Outcome) -> str:
-    if isinstance(outcome, Answer):
-        return f"{outcome.pod}:{outcome.port} sees {outcome.client}"
-    return outcome
-
-
-def _frontend(ask: Ask) -> Frontend:
-    return ask.address, ask.port, ask.protocol
-
-
-class Visit:
-    """All clients of some cells of one world, at work."""
-
-    def __init__(self, lab: Lab, judge: Evaluator, chosen: Sequence[Cell]) -> None:
-        self.lab = lab
-        self.crowd = Crowd(lab.pods, lab.cleanup)
-        self.expected = {
-            cell: lab.in_words(
-                judge.verdict(lab.client_of(cell), *lab.frontend(cell), cell.protocol.upper()),
-                cell,
-            )
-            for cell in chosen
-        }
-        self.seen: dict[Cell, set[str]] = {cell: set() for cell in chosen}
-
-    def results(self) -> dict[Cell, Result]:
-        """Have all of them connect, until each has met all that it may."""
-        silent = [c for c, expected in self.expected.items() if expected == {SILENCE}]
-        arrivals = Arrivals(self.lab.node1, [_frontend(self._ask(cell)) for cell in silent])
-        for first in range(0, len(silent), SILENT_CELLS):
-            self._listen(silent[first : first + SILENT_CELLS], arrivals)
-        others = [c for c in self.expected if c not in set(silent)]
-        self._converse(
-            (c, FIRST_ASKS if len(self.expected[c]) > 1 else FEW_ASKS) for c in others
-        )
-        for _ in range(ROUNDS):
-            # Who has met what may not be needs no more.
-            self._converse((c, MORE_ASKS) for c in others if self.seen[c] < self.expected[c])
-        return {
-            c: Result(expected, frozenset(self.seen[c])) for c, expected in self.expected.items()
-        }
-
-    def _ask(self, cell: Cell) -> Ask:
-        return Ask(self.lab.space(cell), *self.lab.frontend(cell), cell.protocol.upper())
-
-    def _converse(self, how_often: Iterable[tuple[Cell, int]]) -> None:
-        who = [cell for cell, n in how_often for _ in range(n)]
-        outcomes = self.crowd.converse(self._ask(cell) for cell in who)
-        for cell, outcome in zip(who, outcomes, strict=True):
-            self.seen[cell].add(_words(outcome))
-
-    def _listen(self, silent: Sequence[Cell], arrivals: Arrivals) -> None:
-        who = [cell for cell in silent for _ in range(FEW_ASKS)]
-        asks = [self._ask(cell) for cell in who]
-        wanted = collections.Counter(map(_frontend, asks))
-        before = arrivals.counts()
-
-        def have_arrived() -> bool:
-            now = arrivals.counts()
-            return all(now[f] - before[f] >= n for f, n in wanted.items())
-
-        def until() -> None:
-            wait_until("all packets to arrive", have_arrived)
-            self._fence()
-
-        for cell, outcome in zip(who, self.crowd.listen(asks, until), strict=True):
-            self.seen[cell].add(_words(outcome))
-
-    def _fence(self) -> None:
-        """What is behind the packets that have arrived: each client talks to each pod. Where these
-        answers came by, an earlier one would have come by before. Twice, since a server that has
-        two to answer may begin with the later one."""
-        lab = self.lab
-        places = [lab.pods["shell"], lab.pods["shell-2"], lab.node1, lab.node3, lab.client]
-        places += [lab.pods[name] for name in ("web-1", "web-3")]
-        asks = [
-            Ask(place, pod.ips[family], 8080, protocol)
-            for place in places
-            for pod in lab.pods.values()
-            for family in cells.FAMILIES
-            for protocol in PROTOCOLS
-        ]
-        for _ in range(2):
-            self.crowd.converse(asks)
-
-
-def run(chosen: Sequence[Cell]) -> Mapping[Cell, Result]:
-    """Build the world of these cells, and see what becomes of each."""
-    world = chosen[0].world
-    with Lab(world) as lab:
-        lab.add_servers()
-        judge = lab.deploy_world()
-        agent = lab.agent(flags=[*FLAGS, *world.flags])
-        agent.start()
-        lab.settle(agent)
-        return Visit(lab, judge, chosen).results()

@@ -1,5 +1,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter/nf_tables.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -83,21 +86,28 @@ static void test_elements_are_found_by_their_keys(struct kernel *k)
 	size_t n = 0;
 
 	fill(k, SET_ENDPOINTS);
-	for (unsigned i = 0; i < N_KEYS; i++)
-		keys[n++] = element_make(SET_ENDPOINTS, AF_INET, i, 3);
+	nft(k, "add chain ip kube-nft lb-1");
+	nft(k, "add element ip kube-nft services { 10.0.0.0 . tcp . 1 counter packets 7 bytes 420 "
+	       ": goto lb-1 }");
+	keys[n++] = element_make(SET_ENDPOINTS, AF_INET, 0, 3);
 	keys[n++] = element_make(SET_SERVICES, AF_INET, 0, 0);
+	for (unsigned i = 1; i < N_KEYS; i++)
+		keys[n++] = element_make(SET_ENDPOINTS, AF_INET, i, 3);
 	for (unsigned i = 0; i < N_KEYS; i++)
 		keys[n++] = element_make(SET_ENDPOINTS, AF_INET6, i, 3);
 	assert_int_equal(counted_new(&l), 0);
 	assert_int_equal(counted_look_up(&l, k->nl, TABLE_NAME, keys, n, &k->err), 0);
 
-	assert_int_equal(l.n, N_KEYS);
+	assert_int_equal(l.n, N_KEYS + 1);
+	assert_int_equal(l.items[1].element.set, SET_SERVICES);
+	assert_int_equal(l.items[1].counter.packets, 7);
 	for (unsigned i = 0; i < N_KEYS; i++) {
 		uint8_t family = i < N_KEYS / 2 ? AF_INET : AF_INET6;
+		const struct element *found = &l.items[i + (i > 0)].element;
 		const struct element e = element_make(SET_ENDPOINTS, family, 2 * i % N_KEYS, 0);
 
-		assert_int_equal(element_cmp(&l.items[i].element, &e), 0);
-		assert_true(element_same_value(&l.items[i].element, &e));
+		assert_int_equal(element_cmp(found, &e), 0);
+		assert_true(element_same_value(found, &e));
 	}
 }
 
@@ -112,7 +122,9 @@ static int stop_at_third(size_t i, const struct nlattr *attr, void *userdata)
 
 static void test_reader_may_stop(struct kernel *k)
 {
+	char request[256] __attribute__((aligned(8)));
 	struct element keys[N_KEYS];
+	struct nlmsghdr *nlh;
 	size_t seen = 0;
 
 	fill(k, SET_ENDPOINTS);
@@ -122,7 +134,9 @@ static void test_reader_may_stop(struct kernel *k)
 					 &k->err),
 			 -ECANCELED);
 	assert_int_equal(seen, 2);
-	/* What was still to come does not disturb the next request. */
+	/* What was still to come does not disturb the next request; nor does an answer to another. */
+	nlh = nftnl_nlmsg_build_hdr(request, NFT_MSG_GETGEN, AF_UNSPEC, 0, 0);
+	assert_int_equal(netlink_dump_begin(k->nl, nlh, &k->err), 0);
 	seen = 0;
 	assert_int_equal(lookup_elements(k->nl, TABLE_NAME, keys, 2, stop_at_third, &seen, &k->err),
 			 0);

@@ -16,10 +16,11 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "kernel-fixture.h"
+#include "kernel/netlink.h"
 #include "traffic/read.h"
 #include "traffic/traffic.h"
 
-enum { N_FRONTENDS = 250 };
+enum { N_FRONTENDS = 50, N_FLIPS = 300 };
 
 static const struct traffic_filter everything;
 
@@ -196,22 +197,27 @@ static void assert_one_state(const struct traffic *t)
 static void test_what_is_read_is_of_one_moment(struct kernel *k)
 {
 	_cleanup_buf_ struct buf first = { 0 };
+	uint32_t before, now = 0;
+	unsigned n = 0;
 	pid_t writer;
 
 	open_empty(k);
 	put_state(&first, 1);
 	nft(k, "%s", buf_text(&first));
+	assert_int_equal(netlink_generation(k->nl, &before, NULL), 0);
 	writer = start_flipping();
-	for (unsigned i = 0; i < 20;) {
+	/* So that many of the changes fall into a reading. */
+	while (n == 0 || now - before < N_FLIPS) {
 		_cleanup_(traffic_freep) struct traffic *t = NULL;
 		int r = traffic_read(&everything, &t, &k->err);
 
 		if (r != -EINTR) {
 			assert_int_equal(r, 0);
 			assert_one_state(t);
-			i++;
+			n++;
 		}
 		assert_int_equal(waitpid(writer, NULL, WNOHANG), 0);
+		assert_int_equal(netlink_generation(k->nl, &now, NULL), 0);
 	}
 	assert_int_equal(kill(writer, SIGKILL), 0);
 	assert_int_equal(waitpid(writer, NULL, 0), writer);

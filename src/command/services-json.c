@@ -52,6 +52,17 @@ static void print_endpoint(const struct traffic_endpoint *e, bool accounting, st
 	buf_puts(out, "}");
 }
 
+static void print_sources(const struct traffic_frontend *f, struct buf *out)
+{
+	char text[PREFIX_TEXT_MAX];
+
+	buf_puts(out, "\"sourceRanges\": [");
+	for (size_t i = 0; i < f->n_sources; i++)
+		buf_printf(out, "%s\"%s\"", i == 0 ? "" : ", ",
+			   prefix_format(&f->sources[i], text));
+	buf_puts(out, "], ");
+}
+
 static void print_frontend(const struct traffic_frontend *f, bool accounting, struct buf *out)
 {
 	char addr[ADDR_TEXT_MAX];
@@ -62,6 +73,8 @@ static void print_frontend(const struct traffic_frontend *f, bool accounting, st
 	print_route("outside", &f->outside, out);
 	if (f->affinity_s > 0)
 		buf_printf(out, "\"affinitySeconds\": %" PRIu32 ", ", f->affinity_s);
+	if (f->guarded)
+		print_sources(f, out);
 	buf_printf(out, "\"connections\": %" PRIu64 ", \"unserved\": %" PRIu64 ", ", f->connections,
 		   f->unserved);
 	print_flows(&f->flows, accounting, out);

@@ -110,8 +110,11 @@ static struct row row_of_frontend(const struct traffic_frontend *f)
 		 f->differs ? route_text(&f->outside, outside) : "");
 	len = strlen(row.state);
 	if (f->affinity_s > 0)
-		snprintf(row.state + len, sizeof(row.state) - len, ", affinity %" PRIu32 " s",
-			 f->affinity_s);
+		len += (size_t)snprintf(row.state + len, sizeof(row.state) - len,
+					", affinity %" PRIu32 " s", f->affinity_s);
+	if (f->guarded)
+		snprintf(row.state + len, sizeof(row.state) - len, ", %zu source range%s",
+			 f->n_sources, f->n_sources == 1 ? "" : "s");
 	row_set(&row, CONNECTIONS, f->connections);
 	row_set(&row, UNSERVED, f->unserved);
 	row_set_flows(&row, &f->flows);

@@ -44,7 +44,7 @@ static bool is_row(const struct element *e)
 	return set_layout(e->set)->target;
 }
 
-/* All of a frontend's elements together: its verdicts by set, then its rows by endpoint. */
+/* All of a frontend's elements together: by set, then, behind all others, its rows by endpoint. */
 static int counted_cmp(const void *x, const void *y)
 {
 	const struct element *a = &((const struct counted *)x)->element;
@@ -56,7 +56,7 @@ static int counted_cmp(const void *x, const void *y)
 	COMPARE(is_row(a), is_row(b));
 	if (!is_row(a)) {
 		COMPARE(a->set, b->set);
-		return 0;
+		return memcmp(a->other, b->other, sizeof(a->other));
 	}
 	c = target_cmp(a, b);
 	if (c)
@@ -132,18 +132,39 @@ static void frontend_take_verdict(struct traffic_frontend *f, const struct count
 	case SET_AFFINITY_SERVICES:
 		f->affinity_s = c->element.number;
 		break;
+	case SET_GUARDED_FRONTENDS:
+		f->guarded = true;
+		break;
+	case SET_SOURCE_RANGES:
+		f->sources[f->n_sources++] = (struct prefix){
+			.addr = addr_from(c->element.family, c->element.other),
+			.len = (uint8_t)c->element.slot,
+		};
+		break;
 	default:
 		break;
 	}
 }
 
-/* @c, the first of a frontend's @n elements; returns how many are verdicts. */
-static size_t frontend_take_verdicts(struct traffic_frontend *f, const struct counted *c, size_t n)
+static size_t count_set(const struct counted *c, size_t n, enum set_id set)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++)
+		count += c[i].element.set == set;
+	return count;
+}
+
+/* @c, the first of a frontend's elements: those @n that are no rows. */
+static int frontend_take_verdicts(struct traffic_frontend *f, const struct counted *c, size_t n,
+				  struct arena *arena)
 {
 	struct traffic_route nobody = { 0 };
-	size_t i;
 
-	for (i = 0; i < n && !is_row(&c[i].element); i++)
+	f->sources = arena_array(arena, count_set(c, n, SET_SOURCE_RANGES), sizeof(*f->sources));
+	if (!f->sources)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
 		frontend_take_verdict(f, &c[i], &nobody);
 	if (f->inside.verdict != TRAFFIC_BALANCED)
 		f->inside = nobody;
@@ -151,7 +172,7 @@ static size_t frontend_take_verdicts(struct traffic_frontend *f, const struct co
 		f->outside = f->inside;
 	else if (f->outside.verdict != TRAFFIC_BALANCED)
 		f->outside = nobody;
-	return i;
+	return 0;
 }
 
 static void endpoint_take_row(struct traffic_endpoint *e, const struct counted *row, bool differs)
@@ -190,7 +211,7 @@ static int frontend_build(struct traffic *t, const struct counted *c, size_t n,
 {
 	struct traffic_frontend *f = &t->frontends[t->n];
 	const struct element *e = &c->element;
-	size_t verdicts;
+	size_t n_verdicts = 0;
 	int r;
 
 	*f = (struct traffic_frontend){
@@ -199,10 +220,12 @@ static int frontend_build(struct traffic *t, const struct counted *c, size_t n,
 		.protocol = e->protocol,
 	};
 	r = traffic_name_parse(e->comment, t->arena, &f->service);
-	if (r < 0)
-		return r;
-	verdicts = frontend_take_verdicts(f, c, n);
-	r = frontend_take_rows(f, c + verdicts, n - verdicts, hairpins, t->arena);
+	while (n_verdicts < n && !is_row(&c[n_verdicts].element))
+		n_verdicts++;
+	if (r == 0)
+		r = frontend_take_verdicts(f, c, n_verdicts, t->arena);
+	if (r == 0)
+		r = frontend_take_rows(f, c + n_verdicts, n - n_verdicts, hairpins, t->arena);
 	t->n += r == 0;
 	return r;
 }

@@ -57,8 +57,11 @@ struct traffic_frontend {
 	/* Of pods and of this node itself, and of everybody else; the same but for frontends with
 	 * externalTrafficPolicy Local. */
 	struct traffic_route inside, outside;
-	bool differs;                       /* they are not the same */
-	uint32_t affinity_s;                /* 0: none */
+	bool differs;           /* they are not the same */
+	uint32_t affinity_s;    /* 0: none */
+	bool guarded;           /* only clients in @sources, possibly none, may connect */
+	struct prefix *sources; /* by address */
+	size_t n_sources;
 	uint64_t connections;               /* sent to an endpoint, since there is any */
 	uint64_t unserved;                  /* packets refused or dropped, since there is none */
 	struct traffic_flows flows;         /* those to endpoints that have left included */
@@ -67,8 +70,7 @@ struct traffic_frontend {
 };
 
 struct traffic {
-	struct traffic_frontend
-		*frontends; /* by Service, port, family, address, protocol, number */
+	struct traffic_frontend *frontends; /* by Service port, then family, address, protocol */
 	size_t n;
 	struct traffic_frontend **by_key;
 	size_t strange;  /* elements that can't be ours, left out */

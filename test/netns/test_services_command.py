@@ -118,6 +118,18 @@ def test_affinity_is_shown(cluster: Cluster, agent: Agent, family: int) -> None:
     assert sum(connections(one).values()) == 1
 
 
+def test_source_ranges_are_shown(cluster: Cluster, agent: Agent) -> None:
+    networks = ["192.0.2.0/24", "2001:db8:7::/64"]
+    made = everywhere(cluster, "guarded", "web-1", loadBalancerSourceRanges=networks)
+    cluster.settle(agent)
+    for family, network in zip((4, 6), networks, strict=True):
+        one = frontend(cluster.node1, "guarded", *made.at("load-balancer-ip", family))
+        assert one["sourceRanges"] == [network]
+        one = frontend(cluster.node1, "guarded", *made.at("cluster-ip", family))
+        assert "sourceRanges" not in one
+    assert services(cluster.node1, "--service=guarded").count(", 1 source range ") == 2
+
+
 def test_flows_and_what_they_carry(own_cluster: Cluster, own_agent: Agent, family: int) -> None:
     node = own_cluster.node1
     web = everywhere(own_cluster, "web", "web-1", "web-3")

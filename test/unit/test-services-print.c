@@ -232,6 +232,28 @@ static void test_json_of_empty_tables(void **state)
 	assert_json(t, "{\"accounting\": false, \"servicePorts\": []}");
 }
 
+static void test_source_ranges(void **state)
+{
+	struct reading_fixture *rd = *state;
+	_cleanup_(traffic_freep) struct traffic *t = NULL;
+	_cleanup_buf_ struct buf table = { 0 }, json = { 0 };
+
+	for (uint16_t port = 80; port < 82; port++) {
+		note_verdict(rd, SET_NO_ENDPOINTS, "203.0.113.1", port, VERDICT_REFUSE, 0, 0);
+		note_verdict(rd, SET_GUARDED_FRONTENDS, "203.0.113.1", port, VERDICT_NONE, 0, 0);
+	}
+	note_source(rd, "203.0.113.1", 80, "192.0.2.0/24");
+	note_source(rd, "203.0.113.1", 80, "198.51.100.7/32");
+	t = traffic_of(rd);
+	services_print_table(t, 0, &table);
+	assert_non_null(strstr(buf_text(&table), ":80/TCP  refused, 2 source ranges "));
+	assert_non_null(strstr(buf_text(&table), ":81/TCP  refused, 0 source ranges "));
+	services_print_json(t, &json);
+	assert_non_null(strstr(buf_text(&json),
+			       "\"sourceRanges\": [\"192.0.2.0/24\", \"198.51.100.7/32\"], "));
+	assert_non_null(strstr(buf_text(&json), "\"sourceRanges\": [], "));
+}
+
 static void test_H1_without_memory(void **state)
 {
 	_cleanup_(traffic_freep) struct traffic *t = sample(*state);
@@ -264,6 +286,7 @@ int main(void)
 		TRAFFIC_TEST(test_json),
 		TRAFFIC_TEST(test_json_without_accounting_has_no_packets),
 		TRAFFIC_TEST(test_json_of_empty_tables),
+		TRAFFIC_TEST(test_source_ranges),
 		TRAFFIC_TEST(test_H1_without_memory),
 	};
 

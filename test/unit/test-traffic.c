@@ -182,6 +182,31 @@ static void test_nobody_serves(void **state)
 	assert_route(&t->frontends[2].inside, TRAFFIC_OTHER, 0);
 }
 
+static void test_sources_of_guarded_frontends(void **state)
+{
+	struct reading_fixture *rd = *state;
+	_cleanup_(traffic_freep) struct traffic *t = NULL;
+	char text[PREFIX_TEXT_MAX];
+
+	for (uint16_t port = 80; port < 83; port++) {
+		note_verdict(rd, SET_SERVICES, VIP, port, VERDICT_LB, 1, 0);
+		note_row(rd, SET_ENDPOINTS, VIP, port, 0, "10.244.1.2", 0);
+	}
+	note_source(rd, VIP, 80, "198.51.100.7/32");
+	note_source(rd, VIP, 80, "192.0.2.0/24");
+	note_verdict(rd, SET_GUARDED_FRONTENDS, VIP, 80, VERDICT_NONE, 0, 0);
+	note_verdict(rd, SET_GUARDED_FRONTENDS, VIP, 81, VERDICT_NONE, 0, 0);
+	t = traffic_of(rd);
+	assert_true(t->frontends[0].guarded && t->frontends[1].guarded);
+	assert_false(t->frontends[2].guarded);
+	assert_int_equal(t->frontends[0].n_sources, 2);
+	assert_string_equal(prefix_format(&t->frontends[0].sources[0], text), "192.0.2.0/24");
+	assert_string_equal(prefix_format(&t->frontends[0].sources[1], text), "198.51.100.7/32");
+	assert_int_equal(t->frontends[1].n_sources, 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(t->frontends[i].n_endpoints, 1);
+}
+
 /* A scheduler may put an endpoint into many slots. */
 static void test_endpoint_in_several_slots_is_one(void **state)
 {
@@ -320,6 +345,7 @@ int main(void)
 		TRAFFIC_TEST(test_local_policy_with_endpoints_here),
 		TRAFFIC_TEST(test_local_policy_without_endpoints_here),
 		TRAFFIC_TEST(test_nobody_serves),
+		TRAFFIC_TEST(test_sources_of_guarded_frontends),
 		TRAFFIC_TEST(test_endpoint_in_several_slots_is_one),
 		TRAFFIC_TEST(test_order_is_by_name_then_address),
 		TRAFFIC_TEST(test_elements_of_other_protocols_are_strange),

@@ -85,6 +85,16 @@ void note_row(struct reading_fixture *rd, enum set_id set, const char *addr, uin
 	c->element.target_port = 8080;
 }
 
+void note_source(struct reading_fixture *rd, const char *addr, uint16_t port, const char *prefix)
+{
+	struct counted *c = note_counted(rd, SET_SOURCE_RANGES, addr, port, 0);
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(prefix, &p), 0);
+	memcpy(c->element.other, p.addr.bytes, sizeof(p.addr.bytes));
+	c->element.slot = p.len;
+}
+
 void note_hairpin(struct reading_fixture *rd, const char *addr)
 {
 	note(&rd->hairpins, SET_HAIRPIN, addr);

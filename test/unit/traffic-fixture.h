@@ -24,6 +24,8 @@ void note_verdict(struct reading_fixture *rd, enum set_id set, const char *addr,
 /* A row of @set, its endpoint at port 8080. */
 void note_row(struct reading_fixture *rd, enum set_id set, const char *addr, uint16_t port,
 	      uint32_t slot, const char *target, uint64_t packets);
+/* Who may connect to the frontend: this network, too. */
+void note_source(struct reading_fixture *rd, const char *addr, uint16_t port, const char *prefix);
 void note_hairpin(struct reading_fixture *rd, const char *addr);
 
 /* An entry of TCP, translated, with @packets in and twice as many out, 100 bytes each. */

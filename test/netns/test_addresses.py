@@ -36,7 +36,7 @@ def web(cluster: Cluster, agent: Agent) -> Frontends:
 
 @contextlib.contextmanager
 def listening(space: Namespace, address: str, port: int) -> Iterator[None]:
-    """A TCP server at one address that answers every connection as a pod would, as "host"."""
+    """A TCP server at one address, which says nothing."""
     with space.socket(family_of(address), socket.SOCK_STREAM) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
@@ -192,6 +192,17 @@ def test_unallocated_cluster_ips_are_dropped(web: Frontends) -> None:
     drops = dropped(web.cluster)
     assert outcomes(attempts) == {"dropped"}
     assert dropped(web.cluster) >= drops + len(attempts)
+
+
+def test_host_at_an_unallocated_cluster_ip_is_not_reached(web: Frontends, family: int) -> None:
+    cluster, address = web.cluster, cluster_ip(NOBODY + 1)[family]
+    # The nodes' default route leads there.
+    bits = "32" if family == 4 else "128 nodad"
+    cluster.client.ip(f"address add {address}/{bits} dev lo")
+    with listening(cluster.client, address, 80):
+        for place in (cluster.pods["shell"], cluster.node1):
+            with pytest.raises(TimeoutError), connected(place, address, 80, timeout_s=DROP_S):
+                pass
 
 
 def dropped(cluster: Cluster) -> int:

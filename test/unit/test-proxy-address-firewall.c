@@ -104,6 +104,34 @@ static void test_O2_addresses_of_nodes_are_not_closed(void **state)
 	assert_world(w, "service-addresses 192", "service-addresses 192.0.2.1\n");
 }
 
+/* Its other ports, too, which nobody contests. Whoever comes first. */
+static void test_O2_cluster_ip_of_another_service_is_refused(void **state)
+{
+	struct world *w = *state;
+
+	world_service(w, "thief", 1,
+		      "'clusterIPs':['10.96.0.1'],'externalIPs':['10.43.0.1','192.0.2.1'],"
+		      "'ports':[{'name':'http','port':8080}]");
+	assert_world(
+		w, "no-endpoints 10.43.0.1",
+		"no-endpoints 10.43.0.1 . tcp . 8080 comment \"default/thief:http\" : goto refuse\n");
+	world_service(w, "api", 2, "'clusterIPs':['10.43.0.1']," HTTP);
+	assert_world(
+		w, "no-endpoints 10.43.0.1",
+		"no-endpoints 10.43.0.1 . tcp . 80 comment \"default/api:http\" : goto refuse\n");
+	assert_string_equal(world_reports(w),
+			    "ExternalAddressRefused Service default/thief: external address "
+			    "10.43.0.1 is the cluster IP of a Service\n");
+	assert_int_equal(proxy_stats(w->proxy).refused_addrs, 1);
+	assert_world(
+		w, "no-endpoints 192.0.2.1",
+		"no-endpoints 192.0.2.1 . tcp . 8080 comment \"default/thief:http\" : goto refuse\n");
+	world_remove(w, KIND_SERVICE, "api");
+	assert_world(
+		w, "no-endpoints 10.43.0.1",
+		"no-endpoints 10.43.0.1 . tcp . 8080 comment \"default/thief:http\" : goto refuse\n");
+}
+
 static void test_other_services_are_not_looked_at(void **state)
 {
 	struct world *w = *state;
@@ -226,6 +254,7 @@ int main(void)
 		firewall_test(test_address_of_two_services),
 		firewall_test(test_O1_loser_closes_nothing),
 		firewall_test(test_O2_addresses_of_nodes_are_not_closed),
+		firewall_test(test_O2_cluster_ip_of_another_service_is_refused),
 		firewall_test(test_other_services_are_not_looked_at),
 		firewall_test(test_range_counts_while_it_has_a_cluster_ip),
 		firewall_test(test_ranges_of_one_family),

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "agent/cluster.h"
 #include "agent/health-check-ports.h"
@@ -10,6 +11,7 @@
 #include "agent/node.h"
 #include "agent/options.h"
 #include "agent/sync.h"
+#include "base/backoff.h"
 #include "base/error.h"
 #include "base/http-daemon.h"
 #include "base/log.h"
@@ -21,6 +23,8 @@
 #include "source/manifests.h"
 #include "store/store.h"
 
+enum { LINKS_RETRY_FIRST_MS = 100, LINKS_RETRY_MAX_MS = 30 * 1000 };
+
 struct agent {
 	const struct options *options;
 	int lock_fd;
@@ -29,6 +33,8 @@ struct agent {
 	struct tables *tables;
 	struct events *events;
 	struct links *links;
+	struct loop_source *links_retry;
+	struct backoff links_backoff;
 	struct sync sync;
 	struct http_daemon *http;
 	struct health_check_ports *health_check_ports;
@@ -58,7 +64,14 @@ static void on_health_check_failed(const char *namespace, const char *name, cons
 {
 	struct agent *a = userdata;
 
-	node_report(&a->node, namespace, name, "HealthCheckPortUnavailable", text);
+	node_report(&a->node, namespace, name, "FailedToStartServiceHealthcheck", text);
+}
+
+static bool is_healthy(void *userdata)
+{
+	const struct agent *a = userdata;
+
+	return sync_is_healthy(&a->sync);
 }
 
 static int on_committed(void *userdata, struct error *err)
@@ -125,17 +138,28 @@ static int agent_read_links(struct agent *a, struct error *err)
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
 
-static int on_links_event(int fd, uint32_t epoll_events, void *userdata)
+static int on_links_retry(void *userdata)
 {
 	struct agent *a = userdata;
 	struct error err = { 0 };
+	uint64_t retry_ms;
+
+	if (agent_read_links(a, &err) == 0)
+		return sync_request(&a->sync);
+	retry_ms = backoff_next(&a->links_backoff, monotonic_us(), 0);
+	log_error("the host's addresses can't be read", log_text("error", err.message),
+		  log_number("retry_ms", retry_ms));
+	return loop_timer_arm(a->links_retry, retry_ms);
+}
+
+static int on_links_event(int fd, uint32_t epoll_events, void *userdata)
+{
+	struct agent *a = userdata;
 
 	(void)fd;
 	(void)epoll_events;
 	links_drain(a->links);
-	if (agent_read_links(a, &err) < 0)
-		log_error("the host's addresses can't be read", log_text("error", err.message));
-	return sync_request(&a->sync);
+	return on_links_retry(a);
 }
 
 static int agent_open_kernel(struct agent *a, struct error *err)
@@ -188,6 +212,8 @@ static int agent_follow(struct agent *a, struct error *err)
 
 	if (r == 0)
 		r = loop_add_fd(a->loop, links_fd(a->links), EPOLLIN, on_links_event, a, NULL, err);
+	if (r == 0)
+		r = loop_add_timer(a->loop, on_links_retry, a, &a->links_retry, err);
 	if (r == 0 && a->node.manifests)
 		r = manifests_follow(a->node.manifests, a->loop, err);
 	return r;
@@ -241,9 +267,20 @@ static int agent_open_sync(struct agent *a, struct error *err)
 	if (r == 0)
 		r = http_daemon_new(a->loop, HTTP_DAEMON_DEADLINE_MS, &a->http, err);
 	if (r == 0)
-		r = health_check_ports_new(a->loop, a->http, on_health_check_failed, a,
+		r = health_check_ports_new(a->loop, a->http, is_healthy, on_health_check_failed, a,
 					   &a->health_check_ports, err);
 	return r;
+}
+
+/* Each health check port needs two. The usual soft limit of 1024 is for the sake of select(2). */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); /* what there is has to do */
 }
 
 static int agent_start(struct agent *a, struct error *err)
@@ -251,6 +288,7 @@ static int agent_start(struct agent *a, struct error *err)
 	const struct options *o = a->options;
 	int r = lock_take(&a->lock_fd, err);
 
+	raise_descriptor_limit();
 	if (r == 0)
 		r = loop_new(&a->loop, err);
 	if (r == 0)
@@ -282,7 +320,14 @@ static void agent_stop(struct agent *a)
 
 int agent_run(const struct options *o, struct error *err)
 {
-	struct agent a = { .options = o, .lock_fd = -EBADF, .err = err };
+	struct agent a = {
+		.options = o,
+		.lock_fd = -EBADF,
+		.err = err,
+		.links_backoff = { .first_ms = LINKS_RETRY_FIRST_MS,
+				   .max_ms = LINKS_RETRY_MAX_MS,
+				   .healthy_ms = LINKS_RETRY_MAX_MS },
+	};
 	int r;
 
 	a.node.changed = on_objects_changed;

@@ -11,7 +11,7 @@
 #include "api/client.h"
 #include "api/events.h"
 #include "base/error.h"
-#include "base/log.h"
+#include "base/log-limit.h"
 #include "base/loop.h"
 #include "proxy/proxy.h"
 #include "source/apiserver.h"
@@ -28,6 +28,7 @@ struct cluster {
 	struct apiserver *source;
 	struct event_recorder *recorder;
 	struct loop_source *patience, *beginning;
+	struct log_limit log_limit; /* of what the source reports */
 	bool node_is_known;
 	bool is_ready;
 };
@@ -94,15 +95,19 @@ static const char *cover(const struct cluster *c, const char *problem,
 
 static void on_report(const char *where, const char *problem, void *userdata)
 {
+	struct cluster *c = userdata;
 	char shown[ERROR_MAX_BYTES];
 
-	log_warn("API server", log_text("where", where),
-		 log_text("problem", cover(userdata, problem, shown)));
+	log_limited(&c->log_limit, monotonic_us(), LOG_LEVEL_WARN, "API server",
+		    log_fields(log_text("where", where),
+			       log_text("problem", cover(c, problem, shown))));
 }
 
 static void on_recovered(const char *where, const char *how, void *userdata)
 {
-	(void)userdata;
+	struct cluster *c = userdata;
+
+	log_limit_flush(&c->log_limit);
 	log_info("API server", log_text("where", where), log_text("recovered", how));
 }
 

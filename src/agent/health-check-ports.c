@@ -14,6 +14,7 @@
 enum { RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 60 * 1000, RETRY_HEALTHY_MS = 300 * 1000 };
 
 struct port {
+	const struct health_check_ports *of;
 	struct health_check_port is;    /* its names are in @text */
 	struct http_listener *listener; /* NULL: it can't be had */
 	bool told;
@@ -22,6 +23,7 @@ struct port {
 
 struct health_check_ports {
 	struct http_daemon *daemon;
+	health_check_healthy_fn healthy;
 	health_check_failed_fn failed;
 	void *userdata;
 	struct loop_source *retry;
@@ -34,10 +36,12 @@ struct health_check_ports {
 /* As kube-proxy prints it. Names have no character that JSON would escape. */
 static void port_answer(const char *path, struct http_answer *a, void *userdata)
 {
-	const struct health_check_port *is = &((const struct port *)userdata)->is;
+	const struct port *p = userdata;
+	const struct health_check_port *is = &p->is;
+	bool healthy = p->of->healthy(p->of->userdata);
 
 	(void)path;
-	a->status = is->local_endpoints > 0 ? 200 : 503;
+	a->status = is->local_endpoints > 0 && healthy ? 200 : 503;
 	a->content_type = "application/json";
 	a->header = "X-Load-Balancing-Endpoint-Weight";
 	snprintf(a->header_value, sizeof(a->header_value), "%u", is->local_endpoints);
@@ -48,12 +52,13 @@ static void port_answer(const char *path, struct http_answer *a, void *userdata)
 		   "\t\t\"name\": \"%s\"\n"
 		   "\t},\n"
 		   "\t\"localEndpoints\": %u,\n"
-		   "\t\"serviceProxyHealthy\": true\n"
+		   "\t\"serviceProxyHealthy\": %s\n"
 		   "}",
-		   is->namespace, is->name, is->local_endpoints);
+		   is->namespace, is->name, is->local_endpoints, healthy ? "true" : "false");
 }
 
-static struct port *port_new(const struct health_check_port *wanted)
+static struct port *port_new(const struct health_check_ports *h,
+			     const struct health_check_port *wanted)
 {
 	size_t namespace_size = strlen(wanted->namespace) + 1;
 	size_t name_size = strlen(wanted->name) + 1;
@@ -61,6 +66,7 @@ static struct port *port_new(const struct health_check_port *wanted)
 
 	if (!p)
 		return NULL;
+	p->of = h;
 	p->is = *wanted;
 	p->is.namespace = memcpy(p->text, wanted->namespace, namespace_size);
 	p->is.name = memcpy(p->text + namespace_size, wanted->name, name_size);
@@ -165,7 +171,7 @@ int health_check_ports_set(struct health_check_ports *h, const struct health_che
 	h->ports = ports;
 	h->n = 0;
 	for (size_t i = 0; i < n; i++) {
-		p = ports[i] ? ports[i] : port_new(&wanted[i]);
+		p = ports[i] ? ports[i] : port_new(h, &wanted[i]);
 		if (p)
 			ports[h->n++] = p;
 		complete &= p != NULL;
@@ -175,8 +181,8 @@ int health_check_ports_set(struct health_check_ports *h, const struct health_che
 }
 
 int health_check_ports_new(struct loop *loop, struct http_daemon *daemon,
-			   health_check_failed_fn failed, void *userdata,
-			   struct health_check_ports **ret, struct error *err)
+			   health_check_healthy_fn healthy, health_check_failed_fn failed,
+			   void *userdata, struct health_check_ports **ret, struct error *err)
 {
 	_cleanup_(health_check_ports_freep) struct health_check_ports *h = calloc(1, sizeof(*h));
 	int r;
@@ -185,6 +191,7 @@ int health_check_ports_new(struct loop *loop, struct http_daemon *daemon,
 		return error_set(err, -ENOMEM, "out of memory");
 	*h = (struct health_check_ports){
 		.daemon = daemon,
+		.healthy = healthy,
 		.failed = failed,
 		.userdata = userdata,
 		.backoff = {

@@ -7,6 +7,7 @@
 #ifndef KUBE_NFT_AGENT_HEALTH_CHECK_PORTS_H
 #define KUBE_NFT_AGENT_HEALTH_CHECK_PORTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -17,14 +18,17 @@ struct health_check_ports;
 struct http_daemon;
 struct loop;
 
+/* Whether the rules of this node follow what the cluster wants. Asked at each answer: false is one of 503,
+ * however many endpoints there are. */
+typedef bool (*health_check_healthy_fn)(void *userdata);
 /* The port of Service @namespace/@name can't be had; @text is a sentence. */
 typedef void (*health_check_failed_fn)(const char *namespace, const char *name, const char *text,
 				       void *userdata);
 
 /* No port yet. @loop and @daemon must outlive it. */
 int health_check_ports_new(struct loop *loop, struct http_daemon *daemon,
-			   health_check_failed_fn failed, void *userdata,
-			   struct health_check_ports **ret, struct error *err);
+			   health_check_healthy_fn healthy, health_check_failed_fn failed,
+			   void *userdata, struct health_check_ports **ret, struct error *err);
 struct health_check_ports *health_check_ports_free(struct health_check_ports *h); /* NULL is fine */
 DEFINE_CLEANUP(struct health_check_ports, health_check_ports_free);
 

@@ -7,6 +7,7 @@
 #include "agent/options.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
 #include "source/manifests.h"
@@ -34,19 +35,21 @@ static void node_remove(enum object_kind kind, const char *namespace, const char
 
 static void manifests_report(const char *where, const char *problem, void *userdata)
 {
-	(void)userdata;
-	log_warn("manifest refused", log_text("where", where), log_text("problem", problem));
+	struct node_state *n = userdata;
+
+	log_limited(&n->log_limit, monotonic_us(), LOG_LEVEL_WARN, "manifest refused",
+		    log_fields(log_text("where", where), log_text("problem", problem)));
 }
 
 static void proxy_report(const struct problem *problem, void *userdata)
 {
-	const struct node_state *n = userdata;
+	struct node_state *n = userdata;
 	const struct object *o = problem->object;
 	char object[sizeof("Service /") + 2 * OBJECT_MAX_NAME];
 
 	snprintf(object, sizeof(object), "%s %s/%s", kind_name(o->kind), o->namespace, o->name);
-	log_warn("service degraded", log_text("object", object),
-		 log_text("problem", problem->text));
+	log_limited(&n->log_limit, monotonic_us(), LOG_LEVEL_WARN, "service degraded",
+		    log_fields(log_text("object", object), log_text("problem", problem->text)));
 	if (n->problem)
 		n->problem(problem, n->userdata);
 }

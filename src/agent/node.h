@@ -3,6 +3,7 @@
 #define KUBE_NFT_AGENT_NODE_H
 
 #include "base/cleanup.h"
+#include "base/log-limit.h"
 #include "source/source.h"
 
 struct error;
@@ -16,6 +17,7 @@ struct node_state {
 	struct proxy *proxy;
 	struct ruleset *ruleset;
 	struct manifests *manifests;
+	struct log_limit log_limit;      /* of records about bad objects; flushed by each sync */
 	void (*changed)(void *userdata); /* an object came, changed or went; may be NULL */
 	/* The object's owner should know of this; may be NULL. */
 	void (*problem)(const struct problem *problem, void *userdata);

@@ -14,6 +14,7 @@
 
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 30000
+#define UNHEALTHY_US 60000000
 #define SWEEP_DELAY_MS 1000
 /* How many objects one sync sets aside before it gives up for this time. */
 #define QUARANTINE_MAX 100
@@ -164,7 +165,6 @@ int sync_now(struct sync *s, struct error *err)
 		flow_sweep_pause(&s->flows);
 		return error_wrap(err, r, "sync");
 	}
-	s->retry_ms = 0;
 	ruleset_accept(s->node->ruleset);
 	/* It is not put off by the commits that come before it. */
 	if (!s->sweep_armed)
@@ -182,13 +182,26 @@ int sync_now(struct sync *s, struct error *err)
 	return s->committed ? s->committed(s->userdata, err) : 0;
 }
 
+bool sync_is_healthy(const struct sync *s)
+{
+	return s->failing_since_us == 0 || monotonic_us() - s->failing_since_us < UNHEALTHY_US;
+}
+
 static int on_sync(void *userdata)
 {
 	struct sync *s = userdata;
 	struct error err = { 0 };
+	int r;
 
-	if (sync_now(s, &err) == 0)
+	r = sync_now(s, &err);
+	log_limit_flush(&s->node->log_limit);
+	if (r == 0) {
+		s->retry_ms = 0;
+		s->failing_since_us = 0;
 		return 0;
+	}
+	if (s->failing_since_us == 0)
+		s->failing_since_us = monotonic_us();
 	s->retry_ms = s->retry_ms ? s->retry_ms * 2 : RETRY_FIRST_MS;
 	if (s->retry_ms > RETRY_MAX_MS)
 		s->retry_ms = RETRY_MAX_MS;

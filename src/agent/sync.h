@@ -23,6 +23,8 @@ struct sync {
 	struct loop_source *period;   /* compare with the kernel though nothing happened */
 	uint64_t period_ms;
 	uint64_t retry_ms;
+	uint64_t
+		failing_since_us; /* all attempts since then have failed; 0: the last one did not */
 	bool compare; /* the kernel's tables may be other than we think: read them back */
 	bool foreign; /* because of somebody else */
 	bool first;   /* nothing was committed yet */
@@ -45,6 +47,8 @@ void sync_close(struct sync *s);
 int sync_request(struct sync *s);
 /* The kernel's tables may have been changed by somebody else. */
 int sync_request_compare(struct sync *s);
+/* False when all attempts of the last minute have failed. Packets go by the rules of before then. */
+bool sync_is_healthy(const struct sync *s);
 /* Sync now. The start does this once, and fails when it fails. */
 int sync_now(struct sync *s, struct error *err);
 

@@ -210,12 +210,6 @@ static enum MHD_Result answer_send(struct MHD_Connection *to, struct http_answer
 	return result;
 }
 
-static bool method_is_known(const char *method)
-{
-	return strcmp(method, MHD_HTTP_METHOD_GET) == 0 ||
-	       strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-}
-
 /* Called when the head of a request has come, again for each piece of its body, and once more when it is
  * there as a whole. */
 static enum MHD_Result on_request(void *userdata, struct MHD_Connection *of, const char *path,
@@ -225,16 +219,11 @@ static enum MHD_Result on_request(void *userdata, struct MHD_Connection *of, con
 	const struct http_connection *c = connection_of(userdata, of);
 	struct http_answer answer = { .status = MHD_HTTP_OK, .content_type = "text/plain" };
 
+	(void)method;
 	(void)version;
 	(void)piece;
 	if (!c || !c->listener)
 		return MHD_NO;
-	if (!method_is_known(method)) {
-		answer.status = MHD_HTTP_METHOD_NOT_ALLOWED;
-		answer.header = MHD_HTTP_HEADER_ALLOW;
-		strcpy(answer.header_value, "GET, HEAD");
-		return answer_send(of, &answer);
-	}
 	if (!*seen || *piece_bytes > 0) {
 		*seen = userdata;
 		*piece_bytes = 0;

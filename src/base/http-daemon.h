@@ -1,7 +1,7 @@
 /* http-daemon.h - answering HTTP on ports of this host, by libmicrohttpd on the event loop.
  *
  * One daemon has any number of listeners, each with an address family, a port and who answers there. A
- * connection is for one request, GET or HEAD, and has a deadline from its beginning to its end that no
+ * connection is for one request, of any method, and has a deadline from its beginning to its end that no
  * byte sent moves. When connections are too many, the oldest one of the listener that has most of them
  * goes: a flood at one port leaves the others alone. What a client sends costs a bounded amount of
  * memory, and is never logged.

@@ -46,7 +46,7 @@ struct problem {
 	const struct object *object; /* whose: the Service */
 	/* For programs: ExternalAddressRefused, AddressConflict, SourceRangeIgnored, NoSourceAllowed,
 	 * EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered,
-	 * HealthCheckPortUnavailable. */
+	 * FailedToStartServiceHealthcheck. */
 	const char *reason;
 	const char *text; /* for people: one line without a newline */
 };

@@ -289,7 +289,7 @@ static bool health_check_is_held(struct proxy *p, const struct service_state *st
 
 	if (holder == st)
 		return true;
-	problems_add(&p->problems, "HealthCheckPortUnavailable",
+	problems_add(&p->problems, "FailedToStartServiceHealthcheck",
 		     "health check port %u belongs to Service %s/%s", f->port, holder->namespace,
 		     holder->name);
 	return false;

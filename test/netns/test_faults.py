@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rig import state
+from rig import objects, state
 from rig.agent import wait_until
 from rig.faults import Fault
-from rig.lone import LoneNode, lone_node
+from rig.lone import ADDRESSES, LoneNode, lone_node
 from rig.web import Changes, populate, web
 
 ERRORS = [errno.ENOENT, errno.EEXIST, errno.EBUSY, errno.EINVAL, errno.EOVERFLOW, errno.ENOSPC]
@@ -33,6 +33,19 @@ def node() -> Iterator[LoneNode]:
 @pytest.fixture
 def changes(node: LoneNode) -> Changes:
     return Changes(node)
+
+
+def web_on_node_port() -> list[objects.Object]:
+    made = objects.service(
+        "port", ["10.96.2.1", "fd96::2:1"], [objects.port(80, node_port=30123)]
+    )
+    return [made]
+
+
+def bad_service(number: int) -> objects.Object:
+    """One that wants a loopback address."""
+    ip = f"10.96.{16 + number // 250}.{1 + number % 250}"
+    return objects.service(f"bad-{number}", [ip], externalIPs=["127.0.0.1"])
 
 
 # N3 ----------------------------------------------------------------------------------------------
@@ -330,3 +343,36 @@ def test_O8_several_at_once(node: LoneNode) -> None:
     node.apply("mixed", *web(30, 2), *bad, *web(31, 2))
     node.agent.wait_logged(SET_ASIDE, len(names))
     check_others(node, *names)
+
+
+# Others -------------------------------------------------------------------------------------------
+
+
+def test_H1_host_addresses_that_could_not_be_read() -> None:
+    """Nothing else tells of the new address, and still it is served."""
+    with lone_node(["--nodeport-bindon-all-ip"], faulty=True) as node:
+        populate(node)
+        node.apply("port", *web_on_node_port())
+        node.start()
+        for n, address in enumerate(ADDRESSES[2:]):
+            node.faults.arm(Fault.MEMORY, count=3)
+            node.toggle_address(address)
+            node.agent.wait_logged("the host's addresses can't be read", 3 * n + 3)
+            wanted = f"{address.split('/')[0]} . tcp . 30123 "
+            node.agent.wait_until(
+                f"{address} to be served",
+                lambda w=wanted: w in "".join(map("".join, state.read(node.space).values())),
+            )
+        node.check()
+
+
+def test_B_flood_of_bad_objects_is_logged_in_part(node: LoneNode) -> None:
+    """Ten thousand Services, each with an address that is refused."""
+    node.apply("bad", *(bad_service(n) for n in range(10000)))
+    node.agent.wait_logged("too many records of this kind")
+    node.check()
+    written = len(node.agent.logged("service degraded|manifest refused"))
+    dropped = sum(int(line.split("dropped=")[1]) for line in node.agent.logged("dropped="))
+    assert written + dropped >= 10000
+    # A hundred, and one for each second that reading and computing took.
+    assert written < 1000

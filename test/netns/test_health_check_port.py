@@ -259,3 +259,23 @@ def test_H3_ports_leave_descriptors_to_the_rest(own_cluster: Cluster) -> None:
         own_cluster.remove(f"web-{n:02}")
     own_cluster.settle(agent)
     wait_health(agent, own_cluster, 31039, "200 1")
+
+
+def test_H3_the_soft_limit_of_descriptors_is_no_limit(own_cluster: Cluster) -> None:
+    agent = own_cluster.agent(wrapper=("prlimit", "--nofile=64:1024"))
+    agent.start()
+    for n in range(40):
+        local(own_cluster, f"web-{n:02}", 31000 + n, "web-1")
+    wait_health(agent, own_cluster, 31039, "200 1")
+    assert listening(own_cluster.node1) == 80
+    assert not agent.logged("Too many open files")
+
+
+def test_any_method_is_answered(cluster: Cluster, agent: Agent) -> None:
+    """As kube-proxy does; a probe may use what it likes."""
+    local(cluster, "methods", 31098, "web-1")
+    wait_health(agent, cluster, 31098, "200 1")
+    for method in ("GET", "POST", "OPTIONS"):
+        text = curl(cluster.client, cluster.node1.ips[4], 31098, "-i", "-X", method, "-d", "x=1")
+        assert text.startswith("HTTP/1.1 200 OK")
+        assert '"localEndpoints": 1' in text

@@ -26,6 +26,7 @@ struct site {
 	struct loop *loop;
 	struct http_daemon *daemon;
 	struct health_check_ports *health;
+	bool unhealthy;
 	struct buf told; /* "NAMESPACE/NAME TEXT\n" */
 	int fds[PORTS];  /* reservations, the last one for IPv6 */
 	uint16_t ports[PORTS];
@@ -36,6 +37,11 @@ static void on_failed(const char *namespace, const char *name, const char *text,
 	buf_printf(&((struct site *)userdata)->told, "%s/%s %s\n", namespace, name, text);
 }
 
+static bool is_healthy(void *userdata)
+{
+	return !((struct site *)userdata)->unhealthy;
+}
+
 static int setup(void **state)
 {
 	struct site *s = calloc(1, sizeof(*s));
@@ -43,7 +49,8 @@ static int setup(void **state)
 	assert_non_null(s);
 	assert_int_equal(loop_new(&s->loop, NULL), 0);
 	assert_int_equal(http_daemon_new(s->loop, HTTP_DAEMON_DEADLINE_MS, &s->daemon, NULL), 0);
-	assert_int_equal(health_check_ports_new(s->loop, s->daemon, on_failed, s, &s->health, NULL),
+	assert_int_equal(health_check_ports_new(s->loop, s->daemon, is_healthy, on_failed, s,
+						&s->health, NULL),
 			 0);
 	for (size_t i = 0; i < PORTS; i++)
 		s->ports[i] = port_reserve(i == PORTS - 1 ? AF_INET6 : AF_INET, &s->fds[i]);
@@ -128,6 +135,18 @@ static void test_answers_as_kube_proxy_does(void **state)
 	assert_answer(s, PORTS - 1, "\r\nX-Load-Balancing-Endpoint-Weight: 0\r\n");
 	assert_answer(s, PORTS - 1, "\t\"localEndpoints\": 0,\n");
 	assert_told(s, "");
+}
+
+static void test_an_agent_that_is_not_healthy_takes_no_more(void **state)
+{
+	struct site *s = *state;
+
+	SET(s, port(s, "web", 0, 2));
+	s->unhealthy = true;
+	assert_answer(s, 0, "HTTP/1.1 503 Service Unavailable\r\n");
+	assert_answer(s, 0, "\t\"localEndpoints\": 2,\n\t\"serviceProxyHealthy\": false\n}");
+	s->unhealthy = false;
+	assert_answer(s, 0, "HTTP/1.1 200 OK\r\n");
 }
 
 static void test_counts_follow_without_another_listener(void **state)
@@ -259,6 +278,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		site_test(test_answers_as_kube_proxy_does),
+		site_test(test_an_agent_that_is_not_healthy_takes_no_more),
 		site_test(test_counts_follow_without_another_listener),
 		site_test(test_ports_come_and_go),
 		site_test(test_a_port_is_edited),

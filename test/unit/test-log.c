@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
+#include "base/log-limit.h"
 
 /* What the last call of log_*() wrote, one read(2) per record: a pipe in the place of descriptor 2. */
 struct capture {
@@ -191,6 +191,39 @@ static void test_S4_long_record_is_cut_between_characters(void **state)
 
 #define log_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* How many of @n records at @now_us are written; each is read at once. */
+static size_t limited(struct log_limit *l, uint64_t now_us, size_t n)
+{
+	size_t written = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		log_limited(l, now_us, LOG_LEVEL_WARN, "bad", log_fields(log_number("i", i)));
+		for (const char *text = captured(); *text; text = captured())
+			written += strstr(text, "msg=\"bad\" i=") != NULL;
+	}
+	return written;
+}
+
+static void test_a_flood_is_cut_and_counted(void **state)
+{
+	const uint64_t second_us = 1000000, begin_us = 77 * second_us;
+	struct log_limit l = { 0 };
+
+	(void)state;
+	assert_int_equal(limited(&l, begin_us, 10000), LOG_LIMIT_BURST);
+	log_limit_flush(&l);
+	assert_string_equal(captured(),
+			    "level=warn msg=\"too many records of this kind, the others "
+			    "are not written\" dropped=9900\n");
+	log_limit_flush(&l);
+	assert_string_equal(captured(), "");
+	assert_int_equal(limited(&l, begin_us + second_us, 3), 1);
+	log_limited(&l, begin_us + 2 * second_us, LOG_LEVEL_WARN, "next", log_fields({ 0 }));
+	assert_non_null(strstr(captured(), " dropped=2\n"));
+	assert_string_equal(captured(), "level=warn msg=\"next\"\n");
+	assert_int_equal(limited(&l, begin_us + 1000 * second_us, 1000), LOG_LIMIT_BURST);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +236,7 @@ int main(void)
 		log_test(test_S4_bidirectional_controls_do_not_pass),
 		log_test(test_S4_invalid_utf8_does_not_pass),
 		log_test(test_S4_long_record_is_cut_between_characters),
+		log_test(test_a_flood_is_cut_and_counted),
 	};
 
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);

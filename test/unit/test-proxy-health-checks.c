@@ -195,7 +195,7 @@ static void test_contested_port_belongs_to_the_older(void **state)
 	world_service(w, "old", 10, LOCAL);
 	assert_ports(w, "default/old IPv4 30100 0\ndefault/old IPv6 30100 0\n");
 	assert_string_equal(world_reports(w),
-			    "HealthCheckPortUnavailable Service default/a-young: "
+			    "FailedToStartServiceHealthcheck Service default/a-young: "
 			    "health check port 30100 belongs to Service default/old\n");
 	assert_int_equal(proxy_stats(w->proxy).contested, 1);
 	/* Who loses it for itself is no loser for others. */

@@ -12,6 +12,9 @@
 #include "ruleset/ruleset.h"
 #include "store/store.h"
 
+/* From one sync to the next, so that what changes all the time is gathered. What changes now and then does
+ * not wait. */
+#define REST_MS 10
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 30000
 #define UNHEALTHY_US 60000000
@@ -194,6 +197,7 @@ static int on_sync(void *userdata)
 	int r;
 
 	r = sync_now(s, &err);
+	s->rest_till_us = monotonic_us() + REST_MS * 1000;
 	log_limit_flush(&s->node->log_limit);
 	if (r == 0) {
 		s->retry_ms = 0;
@@ -208,6 +212,13 @@ static int on_sync(void *userdata)
 	log_error("sync failed, keeping the previous ruleset", log_text("error", err.message),
 		  log_number("retry_ms", s->retry_ms));
 	return loop_timer_arm(s->retry, s->retry_ms);
+}
+
+static int on_next(void *userdata)
+{
+	struct sync *s = userdata;
+
+	return loop_defer(s->deferred);
 }
 
 static int on_sweep(void *userdata)
@@ -248,6 +259,8 @@ int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct
 	if (r == 0)
 		r = loop_add_timer(loop, on_sync, s, &s->retry, err);
 	if (r == 0)
+		r = loop_add_timer(loop, on_next, s, &s->next, err);
+	if (r == 0)
 		r = loop_add_timer(loop, on_sweep, s, &s->sweep, err);
 	if (r == 0)
 		r = loop_add_timer(loop, on_period, s, &s->period, err);
@@ -264,7 +277,11 @@ void sync_close(struct sync *s)
 
 int sync_request(struct sync *s)
 {
-	return loop_defer(s->deferred);
+	uint64_t now_us = monotonic_us();
+
+	if (s->rest_till_us <= now_us)
+		return loop_defer(s->deferred);
+	return loop_timer_arm(s->next, (s->rest_till_us - now_us + 999) / 1000);
 }
 
 int sync_request_compare(struct sync *s)

@@ -19,9 +19,11 @@ struct sync {
 	struct tables *tables;
 	struct loop_source *deferred; /* the sync itself, behind all input */
 	struct loop_source *retry;    /* after a failure */
+	struct loop_source *next;     /* what came too soon after the last one */
 	struct loop_source *sweep;    /* of chains without use, and of memory */
 	struct loop_source *period;   /* compare with the kernel though nothing happened */
 	uint64_t period_ms;
+	uint64_t rest_till_us;
 	uint64_t retry_ms;
 	uint64_t
 		failing_since_us; /* all attempts since then have failed; 0: the last one did not */
@@ -43,7 +45,7 @@ int sync_open(struct sync *s, struct loop *loop, struct node_state *node, struct
 	      uint64_t period_ms, struct error *err);
 void sync_close(struct sync *s);
 
-/* Something changed: sync when the input is drained. */
+/* Something changed: sync when the input is drained, but not too soon after the last one. */
 int sync_request(struct sync *s);
 /* The kernel's tables may have been changed by somebody else. */
 int sync_request_compare(struct sync *s);

@@ -174,3 +174,58 @@ def test_a_broken_file_keeps_what_was_there(cluster: Cluster, agent: Agent) -> N
     cluster.deploy(objects.service("broken", ips.values()), "web-3")
     cluster.settle(agent)
     assert ask(cluster.pods["shell"], ips[4], 80).pod == "web-3"
+
+
+def test_O16_local_without_a_local_endpoint_leaks_nothing(
+    cluster: Cluster, agent: Agent, family: int
+) -> None:
+    """What comes from outside is dropped; the pod on the other node sees not a packet of it."""
+    made = everywhere(cluster, f"leaky-{family}", externalTrafficPolicy="Local")
+    apply_states(made, agent, web_1=NOT_READY, web_2=DEAD, web_3=READY, web_4=DRAINING)
+    pods = [cluster.pods["web-3"], cluster.pods["web-4"]]
+    table = "ip" if family == 4 else "ip6"
+    hook = "type filter hook prerouting priority -300; meta l4proto tcp counter"
+    for pod in pods:
+        pod.run("nft", f"table {table} seen {{ chain c {{ {hook}; }}; }}")
+    try:
+        for kind in frontends.EXTERNAL:
+            assert outcome(cluster.client, *made.at(kind, family)) == "dropped"
+        for pod in pods:
+            assert "packets 0 " in pod.run("nft", "list", "table", table, "seen")
+        # And those inside are served, which shows that the count is one.
+        assert outcome(cluster.pods["shell"], *made.at("node-port", family)) == "web-3"
+        assert "packets 0 " not in pods[0].run("nft", "list", "table", table, "seen")
+    finally:
+        for pod in pods:
+            pod.run("nft", "delete", "table", table, "seen")
+
+
+def test_O14_a_service_changes_its_nature(cluster: Cluster, agent: Agent) -> None:
+    """Headless, without a selector, of the other kinds, of one family or two: what is served follows,
+    and so does what was served before."""
+    ips = cluster_ip(cluster.new_number())
+    made = objects.service("turning", ips.values())
+    shell = cluster.pods["shell"]
+
+    def spec(*families: int, **others: str) -> Object:
+        chosen = [ips[family] for family in families] or ["None"]
+        fields = {"type": "ClusterIP", "clusterIP": chosen[0], "clusterIPs": chosen, **others}
+        return {**made["spec"], **fields}
+
+    for wanted, expected in (
+        (spec(4), {4}),
+        (spec(), set()),
+        (spec(6), {6}),
+        (spec(type="ExternalName", externalName="other.example"), set()),
+        (spec(4, 6), {4, 6}),
+        (spec(6, 4), {4, 6}),
+        (spec(4), {4}),
+        # Nobody selects pods for it: whoever likes writes the slices.
+        ({key: value for key, value in spec(4, 6).items() if key != "selector"}, {4, 6}),
+    ):
+        changed = {**made, "spec": wanted}
+        cluster.apply("turning", changed, *cluster.slices(made, "web-1"))
+        cluster.settle(agent)
+        for family in (4, 6):
+            answer = outcome(shell, ips[family], 80)
+            assert (answer == "web-1") == (family in expected), (wanted, family, answer)

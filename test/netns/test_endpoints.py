@@ -216,7 +216,7 @@ def test_O14_a_service_changes_its_nature(cluster: Cluster, agent: Agent) -> Non
         (spec(4), {4}),
         (spec(), set()),
         (spec(6), {6}),
-        (spec(type="ExternalName", externalName="other.example"), set()),
+        (spec(4, 6, type="ExternalName", externalName="other.example"), set()),
         (spec(4, 6), {4, 6}),
         (spec(6, 4), {4, 6}),
         (spec(4), {4}),

@@ -28,16 +28,16 @@ static size_t slot_find(const struct table *t, const void *probe)
 	return slot;
 }
 
-int table_reserve(struct table *t)
+int table_reserve_many(struct table *t, size_t n)
 {
-	struct table grown = { .type = t->type, .n = t->n, .capacity = t->capacity * 2 };
+	struct table grown = { .type = t->type, .n = t->n, .capacity = t->capacity };
 	size_t position = 0;
 	void *item;
 
-	if (t->n + 1 <= t->capacity / 4 * 3)
+	if (t->n + n <= t->capacity / 4 * 3)
 		return 0;
-	if (!grown.capacity)
-		grown.capacity = TABLE_MIN_CAPACITY;
+	while (t->n + n > grown.capacity / 4 * 3)
+		grown.capacity = grown.capacity ? grown.capacity * 2 : TABLE_MIN_CAPACITY;
 	grown.slots = calloc(grown.capacity, sizeof(grown.slots[0]));
 	if (!grown.slots)
 		return -ENOMEM;
@@ -47,6 +47,11 @@ int table_reserve(struct table *t)
 	free(t->slots);
 	*t = grown;
 	return 0;
+}
+
+int table_reserve(struct table *t)
+{
+	return table_reserve_many(t, 1);
 }
 
 void *table_put(struct table *t, void *item)

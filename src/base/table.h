@@ -26,6 +26,8 @@ struct table {
 
 /* Room for one more item. 0 or -ENOMEM. */
 int table_reserve(struct table *t);
+/* For @n more. */
+int table_reserve_many(struct table *t, size_t n);
 /* Put @item in the place of the one that equals it, which is returned, or NULL when there was none;
  * only then a call of table_reserve() must have come before. */
 void *table_put(struct table *t, void *item);

@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "object/object.h"
+#include "object/problems.h"
 #include "proxy/nodes.h"
-#include "proxy/problems.h"
 #include "proxy/slots.h"
 
 struct claims;

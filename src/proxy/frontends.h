@@ -8,7 +8,7 @@
 
 #include "base/addr.h"
 #include "object/object.h"
-#include "proxy/problems.h"
+#include "object/problems.h"
 #include "proxy/proxy.h"
 
 /* Of one Service: ports times addresses. */

@@ -6,13 +6,13 @@
 #include <stddef.h>
 
 #include "base/addr.h"
+#include "object/problems.h"
 #include "proxy/claims.h"
 #include "proxy/cluster-ranges.h"
 #include "proxy/endpoints.h"
 #include "proxy/frontends.h"
 #include "proxy/health-checks.h"
 #include "proxy/nodes.h"
-#include "proxy/problems.h"
 #include "proxy/proxy.h"
 #include "proxy/source-ranges.h"
 #include "proxy/state.h"

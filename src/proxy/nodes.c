@@ -7,63 +7,13 @@
 #include "base/addrs.h"
 #include "base/array.h"
 #include "object/object.h"
+#include "object/pod-networks.h"
 #include "proxy/proxy.h"
 #include "store/store.h"
 
-struct prefixes {
-	struct prefix *items;
-	size_t n, capacity;
-};
-
-static int prefixes_add(struct prefixes *all, const struct prefix *one)
+static int prefixes_add_each(const struct object *o, void *userdata)
 {
-	int r;
-
-	r = ARRAY_RESERVE(all->items, all->n, all->capacity);
-	if (r < 0)
-		return r;
-	all->items[all->n++] = *one;
-	return 0;
-}
-
-/* The items of a comma list, the bad ones left out. */
-static int prefixes_add_list(struct prefixes *all, const char *list)
-{
-	while (list) {
-		size_t len = strcspn(list, ",");
-		char text[PREFIX_TEXT_MAX] = "";
-		struct prefix one;
-
-		if (len < sizeof(text)) {
-			memcpy(text, list, len);
-			if (prefix_parse(text, &one) == 0 && prefixes_add(all, &one) < 0)
-				return -ENOMEM;
-		}
-		list = list[len] ? list + len + 1 : NULL;
-	}
-	return 0;
-}
-
-/* kube-router's order: the first source that names a network is the only one. */
-static int prefixes_add_node(const struct object *o, void *userdata)
-{
-	const char *single = key_values_get(&o->annotations, "kube-router.io/pod-cidr");
-	const struct node *node = (const struct node *)o;
-	struct prefixes *all = userdata;
-	size_t before = all->n;
-	struct prefix one;
-	int r;
-
-	if (single && prefix_parse(single, &one) == 0)
-		return prefixes_add(all, &one);
-
-	r = prefixes_add_list(all, key_values_get(&o->annotations, "kube-router.io/pod-cidrs"));
-	if (r < 0 || all->n > before)
-		return r;
-
-	for (size_t i = 0; r == 0 && i < node->n_pod_cidrs; i++)
-		r = prefixes_add(all, &node->pod_cidrs[i]);
-	return r;
+	return prefixes_add_node(userdata, (const struct node *)o);
 }
 
 static int ranges_read(struct addr_ranges *ranges, const struct prefixes *all, uint8_t family)
@@ -80,15 +30,14 @@ static int ranges_read(struct addr_ranges *ranges, const struct prefixes *all, u
 static int nodes_read_pods(struct nodes *n, const struct store *s,
 			   const struct proxy_config *config)
 {
-	struct prefixes all = { 0 };
+	_cleanup_prefixes_ struct prefixes all = { 0 };
 	int r;
 
-	r = store_each(s, KIND_NODE, prefixes_add_node, &all);
+	r = store_each(s, KIND_NODE, prefixes_add_each, &all);
 	if (r == 0 && config->ipv4)
 		r = ranges_read(&n->pods[FAMILY_IPV4], &all, AF_INET);
 	if (r == 0 && config->ipv6)
 		r = ranges_read(&n->pods[FAMILY_IPV6], &all, AF_INET6);
-	free(all.items);
 	return r;
 }
 

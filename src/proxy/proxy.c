@@ -12,7 +12,7 @@
 #include "ruleset/ruleset.h"
 #include "store/store.h"
 
-int proxy_new(const struct proxy_config *config, proxy_report_fn report, void *userdata,
+int proxy_new(const struct proxy_config *config, problem_report_fn report, void *userdata,
 	      struct proxy **ret)
 {
 	_cleanup_(proxy_freep) struct proxy *p = calloc(1, sizeof(*p));

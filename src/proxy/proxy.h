@@ -16,9 +16,9 @@
 
 #include "base/addr.h"
 #include "base/cleanup.h"
+#include "object/problems.h"
 
 struct error;
-struct object;
 struct proxy;
 struct ruleset;
 struct store;
@@ -41,20 +41,7 @@ struct proxy_config {
 	size_t n_load_balancer_ranges;
 };
 
-/* Something that a user can act on. Valid during the call that tells of it. */
-struct problem {
-	const struct object *object; /* whose: the Service */
-	/* For programs: ExternalAddressRefused, AddressConflict, SourceRangeIgnored, NoSourceAllowed,
-	 * EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered,
-	 * FailedToStartServiceHealthcheck. */
-	const char *reason;
-	const char *text; /* for people: one line without a newline */
-};
-
-/* Told of each problem once while it lasts. */
-typedef void (*proxy_report_fn)(const struct problem *problem, void *userdata);
-
-int proxy_new(const struct proxy_config *config, proxy_report_fn report, void *userdata,
+int proxy_new(const struct proxy_config *config, problem_report_fn report, void *userdata,
 	      struct proxy **ret);
 struct proxy *proxy_free(struct proxy *p); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct proxy, proxy_free);

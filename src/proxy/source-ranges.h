@@ -13,7 +13,7 @@
 #include "object/object.h"
 #include "proxy/frontends.h"
 #include "proxy/nodes.h"
-#include "proxy/problems.h"
+#include "object/problems.h"
 
 /* Of one family. */
 struct source_ranges {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/table.h"
-#include "proxy/problems.h"
+#include "object/problems.h"
 
 struct claimant;
 

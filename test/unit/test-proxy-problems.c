@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "object/object.h"
-#include "proxy/problems.h"
+#include "object/problems.h"
 
 static const struct object x = { .name = "x" };
 

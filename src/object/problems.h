@@ -1,11 +1,24 @@
 /* problems.h - telling a user of a problem once, and again only when it had gone and came back. */
-#ifndef KUBE_NFT_PROXY_PROBLEMS_H
-#define KUBE_NFT_PROXY_PROBLEMS_H
+#ifndef KUBE_NFT_OBJECT_PROBLEMS_H
+#define KUBE_NFT_OBJECT_PROBLEMS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/proxy.h"
+struct object;
+
+/* Something that a user can act on. Valid during the call that tells of it. */
+struct problem {
+	const struct object *object; /* whose */
+	/* For programs. Of a Service: ExternalAddressRefused, AddressConflict, SourceRangeIgnored,
+	 * NoSourceAllowed, EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered, FailedToStartServiceHealthcheck. Of a
+	 * NetworkPolicy: PolicyNotUnderstood, PolicyTooLarge, PolicyNotRendered. */
+	const char *reason;
+	const char *text; /* for people: one line without a newline */
+};
+
+/* Told of each problem once while it lasts. */
+typedef void (*problem_report_fn)(const struct problem *problem, void *userdata);
 
 /* Of one object at a time: a thousand bad addresses in one Service need no thousand lines. */
 #define PROBLEMS_MAX 16
@@ -18,7 +31,7 @@ struct problem_memory {
 
 /* The problems of the object that is being looked at. */
 struct problems {
-	proxy_report_fn report;
+	problem_report_fn report;
 	void *userdata;
 	const struct object *object;
 	const struct problem_memory *before;

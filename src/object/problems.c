@@ -1,4 +1,4 @@
-#include "proxy/problems.h"
+#include "object/problems.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -6,10 +6,12 @@
 
 #include "base/array.h"
 #include "base/table.h"
+#include "store/changes.h"
 #include "store/services.h"
 
 struct store {
 	struct table objects[KIND_COUNT];
+	struct changes changes[KIND_COUNT];
 	struct services services;
 	bool nodes_changed;
 };
@@ -39,8 +41,10 @@ int store_new(struct store **ret)
 
 	if (!s)
 		return -ENOMEM;
-	for (size_t kind = 0; kind < KIND_COUNT; kind++)
+	for (size_t kind = 0; kind < KIND_COUNT; kind++) {
 		s->objects[kind].type = &object_type;
+		changes_init(&s->changes[kind]);
+	}
 	services_init(&s->services);
 	*ret = s;
 	return 0;
@@ -58,6 +62,7 @@ struct store *store_free(struct store *s)
 		while ((o = table_next(&s->objects[kind], &position)))
 			object_free(o);
 		table_free(&s->objects[kind]);
+		changes_free(&s->changes[kind]);
 	}
 	free(s);
 	return NULL;
@@ -110,14 +115,26 @@ static void store_unlink(struct store *s, const struct object *o, struct service
 	services_mark(&s->services, e);
 }
 
-/* Drop @o, which the tables hold no longer; NULL is fine. */
-static void store_drop(struct store *s, struct object *o)
+/* @o, which the tables hold no longer (NULL: there was none), has become @now (NULL: it is gone). */
+static void store_drop(struct store *s, struct object *o, const struct object *now)
 {
+	const struct object *any = o ? o : now;
 	const char *service = o ? object_service(o) : NULL;
+	struct changes *c = &s->changes[any->kind];
 
 	if (service)
 		store_unlink(s, o, services_find(&s->services, o->namespace, service));
-	object_free(o);
+	if (!c->watched || !changes_note(c, o, now))
+		object_free(o);
+}
+
+static int store_reserve_change(struct store *s, const struct object *o)
+{
+	const struct table *objects = &s->objects[o->kind];
+
+	if (!s->changes[o->kind].watched)
+		return 0;
+	return changes_reserve(&s->changes[o->kind], o, !table_find(objects, o), objects->n + 1);
 }
 
 int store_apply(struct store *s, struct object *o)
@@ -125,12 +142,14 @@ int store_apply(struct store *s, struct object *o)
 	struct service_entry *e;
 	int r;
 
-	r = store_prepare(s, o, &e);
+	r = store_reserve_change(s, o);
+	if (r == 0)
+		r = store_prepare(s, o, &e);
 	if (r < 0) {
 		object_free(o);
 		return r;
 	}
-	store_drop(s, table_put(&s->objects[o->kind], o));
+	store_drop(s, table_put(&s->objects[o->kind], o), o);
 	if (e)
 		store_link(s, o, e);
 	if (o->kind == KIND_NODE)
@@ -143,9 +162,39 @@ void store_remove(struct store *s, enum object_kind kind, const char *namespace,
 	struct object probe = object_probe(kind, namespace, name);
 	struct object *o = table_take(&s->objects[kind], &probe);
 
-	if (o && kind == KIND_NODE)
+	if (!o)
+		return;
+	if (kind == KIND_NODE)
 		s->nodes_changed = true;
-	store_drop(s, o);
+	store_drop(s, o, NULL);
+}
+
+void store_watch(struct store *s, enum object_kind kind)
+{
+	s->changes[kind].watched = true;
+}
+
+int store_changed(struct store *s, enum object_kind kind,
+		  int (*visit)(const struct object *before, const struct object *now,
+			       void *userdata),
+		  void *userdata)
+{
+	_cleanup_free_ struct changed **all = NULL;
+	struct changes *c = &s->changes[kind];
+	size_t n = c->table.n;
+	int r = 0;
+
+	if (n == 0)
+		return 0;
+	r = changes_sorted(c, &all);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		const struct object *now = table_find(&s->objects[kind], all[i]->key);
+
+		r = visit(all[i]->before, now, userdata);
+		if (r == 0)
+			changes_forget(c, all[i], now);
+	}
+	return r;
 }
 
 const struct object *store_get(const struct store *s, enum object_kind kind, const char *namespace,

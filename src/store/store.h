@@ -2,7 +2,7 @@
  * and the set of keys that changed since it was last asked.
  *
  * Pure memory: no clock, no I/O. Borrowed pointers are valid until the next store_apply(),
- * store_remove() or store_free().
+ * store_remove() or store_free(); those of a watched kind also until store_changed() has told of it.
  */
 #ifndef KUBE_NFT_STORE_STORE_H
 #define KUBE_NFT_STORE_STORE_H
@@ -25,6 +25,17 @@ DEFINE_CLEANUP(struct store, store_free);
 int store_apply(struct store *s, struct object *o);
 /* Nothing happens when it is not there. */
 void store_remove(struct store *s, enum object_kind kind, const char *namespace, const char *name);
+
+/* Note from now on which objects of @kind change; before the first of them comes. */
+void store_watch(struct store *s, enum object_kind kind);
+/* Each object of the watched @kind that changed since the last call, once, sorted by namespace and name:
+ * what it was then (NULL: it was not there), and what it is now (NULL: it is gone). What it was stays
+ * valid until its visit is over. When @visit fails, the walk ends; that object
+ * and those not visited stay changed. -ENOMEM. */
+int store_changed(struct store *s, enum object_kind kind,
+		  int (*visit)(const struct object *before, const struct object *now,
+			       void *userdata),
+		  void *userdata);
 
 /* NULL when it is not there. */
 const struct object *store_get(const struct store *s, enum object_kind kind, const char *namespace,

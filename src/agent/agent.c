@@ -16,9 +16,11 @@
 #include "base/http-daemon.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "kernel/bridges.h"
 #include "kernel/events.h"
 #include "kernel/links.h"
 #include "kernel/tables.h"
+#include "policy/policies.h"
 #include "proxy/proxy.h"
 #include "source/manifests.h"
 #include "store/store.h"
@@ -219,11 +221,42 @@ static int agent_follow(struct agent *a, struct error *err)
 	return r;
 }
 
+/* Where no pods share a bridge, nothing is lost; whether some do, is not known here. */
+static void agent_show_bridges(const struct agent *a)
+{
+	const struct options *o = a->options;
+	struct error err = { 0 };
+
+	if (!a->node.policies ||
+	    bridges_show_packets("/proc/sys", o->enable_ipv4, o->enable_ipv6, &err) == 0)
+		return;
+	log_warn("pods of this node that share a bridge reach each other whatever policies say",
+		 log_text("error", err.message),
+		 log_text("remedy",
+			  "load br_netfilter, and let the agent write net.bridge.*, or set "
+			  "bridge-nf-call-iptables and bridge-nf-call-ip6tables to 1"));
+}
+
+/* Nothing can be denied where nobody knows who is a pod. */
+static int agent_check_default_deny(const struct agent *a, struct error *err)
+{
+	if (!a->options->netpol_default_deny || !a->node.policies ||
+	    policies_know_pod_cidrs(a->node.policies, a->node.store))
+		return 0;
+	return error_set(err, -ENODATA,
+			 "--netpol-default-deny: the pod networks of node %s are not known: it has "
+			 "neither spec.podCIDRs nor the annotation kube-router.io/pod-cidrs",
+			 a->node.name);
+}
+
 /* All objects are there. */
 static int agent_begin(struct agent *a, struct error *err)
 {
-	int r = agent_first_sync(a, err);
+	int r = agent_check_default_deny(a, err);
 
+	agent_show_bridges(a);
+	if (r == 0)
+		r = agent_first_sync(a, err);
 	if (r == 0)
 		r = agent_follow(a, err);
 	if (r < 0)

@@ -178,7 +178,10 @@ static int cluster_connect(struct cluster *c, struct loop *loop, struct error *e
 		.recovered = on_recovered,
 		.userdata = c,
 	};
-	struct apiserver_config config = { .services = c->options->run_service_proxy };
+	struct apiserver_config config = {
+		.services = c->options->run_service_proxy,
+		.policies = c->options->run_firewall,
+	};
 	struct event_recorder_config recorder = {
 		.instance = c->node,
 		.report = on_events_dropped,

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "policy/policies.h"
 #include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
 #include "source/manifests.h"
@@ -41,14 +42,15 @@ static void manifests_report(const char *where, const char *problem, void *userd
 		    log_fields(log_text("where", where), log_text("problem", problem)));
 }
 
-static void proxy_report(const struct problem *problem, void *userdata)
+static void report(const struct problem *problem, void *userdata)
 {
 	struct node_state *n = userdata;
 	const struct object *o = problem->object;
-	char object[sizeof("Service /") + 2 * OBJECT_MAX_NAME];
+	char object[sizeof("NetworkPolicy /") + 2 * OBJECT_MAX_NAME];
 
 	snprintf(object, sizeof(object), "%s %s/%s", kind_name(o->kind), o->namespace, o->name);
-	log_limited(&n->log_limit, monotonic_us(), LOG_LEVEL_WARN, "service degraded",
+	log_limited(&n->log_limit, monotonic_us(), LOG_LEVEL_WARN,
+		    o->kind == KIND_SERVICE ? "service degraded" : "policy closed",
 		    log_fields(log_text("object", object), log_text("problem", problem->text)));
 	if (n->problem)
 		n->problem(problem, n->userdata);
@@ -92,7 +94,7 @@ void node_report(struct node_state *n, const char *namespace, const char *name, 
 	const struct problem problem = { .object = o, .reason = reason, .text = text };
 
 	if (o)
-		proxy_report(&problem, n);
+		report(&problem, n);
 }
 
 static int node_open_proxy(struct node_state *n, const struct options *o)
@@ -114,7 +116,48 @@ static int node_open_proxy(struct node_state *n, const struct options *o)
 		.n_load_balancer_ranges = o->loadbalancer_ip_range.n,
 	};
 
-	return proxy_new(&config, proxy_report, n, &n->proxy);
+	return proxy_new(&config, report, n, &n->proxy);
+}
+
+/* One list of all ranges where Services are, as --service-cluster-ip-range and its like say. */
+static int node_exempt(struct node_state *n, const struct options *o)
+{
+	const struct prefix_list *lists[] = {
+		&o->service_cluster_ip_range,
+		&o->service_external_ip_range,
+		&o->loadbalancer_ip_range,
+	};
+	size_t total = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		total += lists[i]->n;
+	n->exempt = calloc(total + 1, sizeof(*n->exempt));
+	if (!n->exempt)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		for (size_t j = 0; j < lists[i]->n; j++)
+			n->exempt[n->n_exempt++] = lists[i]->items[j];
+	return 0;
+}
+
+static int node_open_policies(struct node_state *n, const struct options *o)
+{
+	struct policies_config config = {
+		.node = n->name,
+		.ipv4 = o->enable_ipv4,
+		.ipv6 = o->enable_ipv6,
+		.default_deny = o->netpol_default_deny,
+		.node_ports_first = o->service_node_port_range.first,
+		.node_ports_last = o->service_node_port_range.last,
+	};
+
+	if (!o->run_firewall)
+		return 0;
+	if (node_exempt(n, o) < 0)
+		return -ENOMEM;
+	config.exempt = n->exempt;
+	config.n_exempt = n->n_exempt;
+	return policies_new(&config, n->store, report, n, &n->policies);
 }
 
 int node_open(struct node_state *n, const struct options *o, struct error *err)
@@ -128,6 +171,9 @@ int node_open(struct node_state *n, const struct options *o, struct error *err)
 		r = ruleset_new(&n->ruleset);
 	if (r == 0)
 		r = node_open_proxy(n, o);
+	if (r == 0)
+		r = node_open_policies(n, o);
+	n->run_proxy = o->run_service_proxy;
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
 
@@ -148,10 +194,21 @@ int node_load(struct node_state *n, const struct options *o, struct error *err)
 	return manifests_open(o->manifests, &events, &n->manifests, err);
 }
 
+int node_sync(struct node_state *n, struct transaction *tx, struct error *err)
+{
+	int r = n->run_proxy ? proxy_sync(n->proxy, n->store, n->ruleset, tx, NULL, err) : 0;
+
+	if (r == 0 && n->policies)
+		r = policies_sync(n->policies, n->store, n->ruleset, tx, err);
+	return r;
+}
+
 void node_close(struct node_state *n)
 {
 	n->manifests = manifests_free(n->manifests);
 	n->proxy = proxy_free(n->proxy);
+	n->policies = policies_free(n->policies);
+	free(TAKE_PTR(n->exempt));
 	n->ruleset = ruleset_free(n->ruleset);
 	n->store = store_free(n->store);
 	free(TAKE_PTR(n->name));

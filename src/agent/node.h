@@ -2,6 +2,8 @@
 #ifndef KUBE_NFT_AGENT_NODE_H
 #define KUBE_NFT_AGENT_NODE_H
 
+#include <stdbool.h>
+
 #include "base/cleanup.h"
 #include "base/log-limit.h"
 #include "source/source.h"
@@ -10,11 +12,16 @@ struct error;
 struct manifests;
 struct options;
 struct problem;
+struct transaction;
 
 struct node_state {
 	char *name; /* of the Node object */
 	struct store *store;
 	struct proxy *proxy;
+	bool run_proxy;
+	struct policies *policies; /* NULL: they are not enforced */
+	struct prefix *exempt;     /* where Services are, for the policies; owned */
+	size_t n_exempt;
 	struct ruleset *ruleset;
 	struct manifests *manifests;
 	struct log_limit log_limit;      /* of records about bad objects; flushed by each sync */
@@ -34,6 +41,9 @@ void node_report(struct node_state *n, const char *namespace, const char *name, 
 		 const char *text);
 /* Read the manifests directory. */
 int node_load(struct node_state *n, const struct options *o, struct error *err);
+/* Bring the ruleset to what the store says: Services and policies in one transaction. @tx as in
+ * ruleset_replace(). -ENOMEM: what was not done stays marked, and @tx must not be committed. */
+int node_sync(struct node_state *n, struct transaction *tx, struct error *err);
 void node_close(struct node_state *n);
 
 /* Tell n->problem that the kernel refused the block of @owner in the ruleset. */

@@ -8,7 +8,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 
-#define NO_POLICY "network policy is not part of this version yet"
 #define IPVS_TIMEOUT                                                                  \
 	"IPVS timeouts do not exist in nftables; connections are tracked by sysctls " \
 	"net.netfilter.nf_conntrack_*_timeout*. Leave the flag out or pass 0s."
@@ -19,10 +18,6 @@ static const struct unbuilt {
 } unbuilt[] = {
 	{ "run-router", "routing is not part of this version yet: no routes would be exchanged. "
 			"Pass --run-router=false to run without." },
-	{ "run-firewall", NO_POLICY ": NetworkPolicies would not be enforced. "
-				    "Pass --run-firewall=false to run without." },
-	{ "netpol-default-deny", NO_POLICY ". Leave the flag out." },
-	{ "use-nftables-for-netpol", NO_POLICY ". Leave the flag out." },
 	{ "run-loadbalancer", "the load balancer's address allocator is not part of this version "
 			      "yet. Leave the flag out." },
 	{ "cleanup-config", "clean-up is not part of this version yet. Run: nft delete table ip "
@@ -75,5 +70,8 @@ int options_check_built(const struct options *o,
 		return r;
 	if (o->health_port != 0)
 		notice("--health-port", NO_HEALTH "; nothing listens there");
+	if (options_given(o, "use-nftables-for-netpol"))
+		notice("--use-nftables-for-netpol",
+		       "policies are enforced by nftables in any case; the flag has no effect");
 	return 0;
 }

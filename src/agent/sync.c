@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "kernel/tables.h"
+#include "policy/policies.h"
 #include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
 #include "store/store.h"
@@ -22,18 +23,17 @@
 /* How many objects one sync sets aside before it gives up for this time. */
 #define QUARANTINE_MAX 100
 
-static bool chain_used(const struct dispatch *d, void *userdata)
-{
-	const struct sync *s = userdata;
-
-	return ruleset_uses_chain(s->node->ruleset, d);
-}
-
 static void log_synced(const struct sync *s, const char *message, const char *why,
 		       const struct commit *c, uint64_t started_us)
 {
+	const struct policies_stats policies = s->node->policies ?
+						       policies_stats(s->node->policies) :
+						       (struct policies_stats){ 0 };
+
 	log_info(message, log_text("why", why),
 		 log_number("services", proxy_stats(s->node->proxy).services),
+		 log_number("policies", policies.policies), log_number("closed", policies.closed),
+		 log_number("isolated_pods", policies.pods),
 		 log_number("elements", ruleset_count(s->node->ruleset)),
 		 log_number("added", c->added), log_number("deleted", c->deleted),
 		 log_number("bytes", c->bytes), log_number("us", monotonic_us() - started_us));
@@ -141,8 +141,7 @@ static int sync_once(struct sync *s, struct error *err)
 	int r;
 
 	transaction_reset(&s->tx);
-	r = proxy_sync(s->node->proxy, s->node->store, s->node->ruleset, s->compare ? NULL : &s->tx,
-		       NULL, err);
+	r = node_sync(s->node, s->compare ? NULL : &s->tx, err);
 	if (r == 0 && !s->compare)
 		r = sync_difference(s, &c, err);
 	if (r == 0 && !s->compare)
@@ -150,7 +149,7 @@ static int sync_once(struct sync *s, struct error *err)
 	if (r < 0 && !s->compare) {
 		log_warn("commit failed, reading the tables back", log_text("error", err->message));
 		s->compare = true;
-		r = proxy_sync(s->node->proxy, s->node->store, s->node->ruleset, NULL, NULL, err);
+		r = node_sync(s->node, NULL, err);
 	}
 	if (r == 0)
 		r = sync_compare_until_accepted(s, &c, err);
@@ -229,9 +228,9 @@ static int on_sweep(void *userdata)
 	s->sweep_armed = false;
 	/* A whole ruleset, or a large file, was in memory for a moment; glibc would keep the room. */
 	malloc_trim(0);
-	if (s->compare || tables_sweep(s->tables, chain_used, s, &err) == 0)
+	if (s->compare || tables_sweep(s->tables, s->node->ruleset, &err) == 0)
 		return 0;
-	log_warn("unused chains are left", log_text("error", err.message));
+	log_warn("unused sets and chains are left", log_text("error", err.message));
 	return sync_request_compare(s);
 }
 

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "command/command.h"
-#include "proxy/proxy.h"
 #include "ruleset/ruleset.h"
 #include "ruleset/template.h"
 
@@ -40,7 +39,7 @@ static int node_render(struct node_state *n, const struct options *o, struct err
 	if (r == 0)
 		r = node_load(n, o, err);
 	if (r == 0)
-		r = proxy_sync(n->proxy, n->store, n->ruleset, NULL, NULL, err);
+		r = node_sync(n, NULL, err);
 	if (r < 0)
 		return r;
 	r = ruleset_whole(n->ruleset, &whole);

@@ -118,10 +118,9 @@ void batch_delete_table(struct batch *b, uint8_t family)
 	batch_close(b, nlh);
 }
 
-static void batch_chain_name(struct batch *b, uint16_t type, uint16_t flags, uint8_t family,
-			     const char *name)
+void batch_add_chain_name(struct batch *b, uint8_t family, const char *name)
 {
-	struct nlmsghdr *nlh = batch_open(b, type, family, flags);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWCHAIN, family, NLM_F_CREATE | NLM_F_EXCL);
 
 	if (!nlh)
 		return;
@@ -129,20 +128,31 @@ static void batch_chain_name(struct batch *b, uint16_t type, uint16_t flags, uin
 	batch_close(b, nlh);
 }
 
-void batch_add_chain_name(struct batch *b, uint8_t family, const char *name)
+static void batch_name(struct batch *b, uint16_t type, uint8_t family, uint16_t attr,
+		       const char *name)
 {
-	batch_chain_name(b, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL, family, name);
+	struct nlmsghdr *nlh = batch_open(b, type, family, 0);
+
+	if (!nlh)
+		return;
+	mnl_attr_put_strz(nlh, attr, name);
+	batch_close(b, nlh);
+}
+
+void batch_flush_chain(struct batch *b, uint8_t family, const char *name)
+{
+	batch_name(b, NFT_MSG_DELRULE, family, NFTA_RULE_CHAIN, name);
 }
 
 void batch_delete_chain(struct batch *b, uint8_t family, const char *name)
 {
-	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_DELRULE, family, 0);
+	batch_flush_chain(b, family, name);
+	batch_name(b, NFT_MSG_DELCHAIN, family, NFTA_CHAIN_NAME, name);
+}
 
-	if (!nlh)
-		return;
-	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, name);
-	batch_close(b, nlh);
-	batch_chain_name(b, NFT_MSG_DELCHAIN, 0, family, name);
+void batch_delete_set(struct batch *b, uint8_t family, const char *name)
+{
+	batch_name(b, NFT_MSG_DELSET, family, NFTA_SET_NAME, name);
 }
 
 static struct nlmsghdr *elements_begin(struct batch *b, uint8_t family, const char *set, bool add,
@@ -173,12 +183,13 @@ static size_t batch_changes_message(struct batch *b, const struct change *change
 {
 	const struct element *first = &changes[i].element;
 	bool add = changes[i].add;
+	char name[SET_NAME_MAX_BYTES];
 	struct nlattr *list;
 	struct nlmsghdr *nlh;
 	size_t count = 0;
 
 	batch_note_part(b, i);
-	nlh = elements_begin(b, first->family, set_name(first->set), add, &list);
+	nlh = elements_begin(b, first->family, element_set_name(first, name), add, &list);
 	if (!nlh)
 		return n;
 	for (; i < n && nlh->nlmsg_len < ELEMENTS_FULL_BYTES; i++) {
@@ -186,8 +197,7 @@ static size_t batch_changes_message(struct batch *b, const struct change *change
 
 		if (changes[i].add != add)
 			continue;
-		if (e->set != first->set || e->family != first->family ||
-		    (per_message && count == per_message))
+		if (element_set_cmp(e, first) != 0 || (per_message && count == per_message))
 			break;
 		element_put(nlh, e, &changes[i].counter, add);
 		count++;

@@ -45,8 +45,11 @@ void batch_add_table(struct batch *b, uint8_t family, const char *comment);
 void batch_delete_table(struct batch *b, uint8_t family);
 /* A regular chain. */
 void batch_add_chain_name(struct batch *b, uint8_t family, const char *name);
+void batch_flush_chain(struct batch *b, uint8_t family, const char *name);
 /* With its rules. */
 void batch_delete_chain(struct batch *b, uint8_t family, const char *name);
+/* With its elements. */
+void batch_delete_set(struct batch *b, uint8_t family, const char *name);
 /* The @n changes that are additions (or, with @add false, deletions) as element messages with at most
  * @per_message elements (0: as many as fit). They are sorted by set and family. */
 void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,

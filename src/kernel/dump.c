@@ -75,8 +75,7 @@ int dump_attrs(struct netlink *nl, uint8_t family, const char *table, const char
 
 struct set_walk {
 	struct dump *d;
-	enum set_id set;
-	uint8_t family;
+	const struct element *in;
 	size_t strange;
 	size_t n_ends, cap_ends;
 	struct element *ends; /* interval ends, to be joined with their starts */
@@ -87,7 +86,7 @@ static int set_walk_element(const struct nlattr *attr, void *userdata)
 	struct set_walk *w = userdata;
 	struct dump *d = w->d;
 	struct element e;
-	int r = element_get(attr, w->set, w->family, d->arena, &e);
+	int r = element_get(attr, w->in->set, w->in->family, d->arena, &e);
 
 	if (r < 0)
 		return r;
@@ -95,6 +94,8 @@ static int set_walk_element(const struct nlattr *attr, void *userdata)
 		w->strange++;
 		return 0;
 	}
+	if (set_layout(e.set)->dynamic)
+		e.id = w->in->id;
 	if (r == ELEMENT_READ_END) {
 		if (ARRAY_RESERVE(w->ends, w->n_ends, w->cap_ends) < 0)
 			return -ENOMEM;
@@ -140,15 +141,17 @@ static void intervals_join(struct set_walk *w, size_t first)
 	}
 }
 
-int dump_set(struct dump *d, struct netlink *nl, uint8_t family, const char *table, enum set_id set,
+int dump_set(struct dump *d, struct netlink *nl, const char *table, const struct element *in,
 	     size_t *ret_strange, struct error *err)
 {
-	struct set_walk w = { .d = d, .set = set, .family = family };
+	struct set_walk w = { .d = d, .in = in };
+	char name[SET_NAME_MAX_BYTES];
 	size_t first = d->n;
 	int r;
 
-	r = dump_attrs(nl, family, table, set_name(set), set_walk_element, &w, err);
-	if (r == 0 && set_layout(set)->interval)
+	r = dump_attrs(nl, in->family, table, element_set_name(in, name), set_walk_element, &w,
+		       err);
+	if (r == 0 && set_layout(in->set)->interval)
 		intervals_join(&w, first);
 	*ret_strange += w.strange;
 	free(w.ends);

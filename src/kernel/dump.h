@@ -23,8 +23,9 @@ int dump_new(struct dump *ret);
 void dump_free(struct dump *d);
 #define _cleanup_dump_ _cleanup_(dump_free)
 
-/* Append the elements of one set. Elements that can't be ours are counted in @ret_strange. */
-int dump_set(struct dump *d, struct netlink *nl, uint8_t family, const char *table, enum set_id set,
+/* Append the elements of the set that @in is in. Elements that can't be ours are counted in
+ * @ret_strange. */
+int dump_set(struct dump *d, struct netlink *nl, const char *table, const struct element *in,
 	     size_t *ret_strange, struct error *err);
 void dump_settle(struct dump *d);
 

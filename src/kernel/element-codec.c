@@ -45,19 +45,24 @@ static void key_put_target(struct key *k, const struct element *e)
 	key_put_port(k, e->target_port);
 }
 
+static void key_put_service(struct key *k, uint8_t protocol, uint16_t port)
+{
+	key_put(k, &protocol, sizeof(protocol));
+	key_put_port(k, port);
+}
+
 static void element_key(const struct element *e, struct key *ret)
 {
 	const struct set_layout *layout = set_layout(e->set);
 	uint16_t len = addr_bytes(e->family);
 
 	*ret = (struct key){ 0 };
-	key_put(ret, e->addr, len);
+	if (layout->addr)
+		key_put(ret, e->addr, len);
 	if (layout->pair)
 		key_put(ret, e->other, len);
-	if (layout->frontend) {
-		key_put(ret, &e->protocol, sizeof(e->protocol));
-		key_put_port(ret, e->port);
-	}
+	if (layout->frontend || layout->ports)
+		key_put_service(ret, e->protocol, e->port);
 	if (layout->slot)
 		key_put(ret, &e->slot, sizeof(e->slot));
 	if (layout->flow)
@@ -66,12 +71,14 @@ static void element_key(const struct element *e, struct key *ret)
 		key_put(ret, e->other, len);
 }
 
-/* A prefix is a range of keys: this is the last one's. */
+/* A prefix, or a range of ports, is a range of keys: this is the last one's. */
 static void element_key_end(const struct element *e, struct key *ret)
 {
 	struct prefix p = { .addr.family = e->family, .len = (uint8_t)e->slot };
 	struct element last = *e;
 
+	if (set_layout(e->set)->ports)
+		last.port = e->target_port;
 	memcpy(p.addr.bytes, e->other, sizeof(p.addr.bytes));
 	memcpy(last.other, prefix_range(&p).last.bytes, sizeof(last.other));
 	element_key(&last, ret);
@@ -91,7 +98,7 @@ static void put_verdict(struct nlmsghdr *nlh, const struct element *e)
 	struct nlattr *verdict = mnl_attr_nest_start(nlh, NFTA_DATA_VERDICT);
 	char chain[CHAIN_NAME_MAX_BYTES];
 
-	if (verdict_chain_name(e->verdict, e->number, chain)) {
+	if (element_chain_name(e, chain)) {
 		mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
 		mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, chain);
 	} else {
@@ -147,7 +154,7 @@ void element_put(struct nlmsghdr *nlh, const struct element *e, const struct cou
 
 	element_key(e, &k);
 	put_value(nlh, NFTA_SET_ELEM_KEY, &k);
-	if (layout->prefix) {
+	if (layout->prefix || layout->ports) {
 		element_key_end(e, &k);
 		put_value(nlh, NFTA_SET_ELEM_KEY_END, &k);
 	}
@@ -205,23 +212,30 @@ static void reader_take_target(struct reader *r, struct element *e)
 	e->target_port = ntohs(port);
 }
 
+static void reader_take_service(struct reader *r, uint8_t *ret_protocol, uint16_t *ret_port)
+{
+	uint16_t big_endian = 0;
+
+	reader_take(r, ret_protocol, sizeof(*ret_protocol));
+	reader_take(r, &big_endian, sizeof(big_endian));
+	*ret_port = ntohs(big_endian);
+}
+
 static bool key_get(const struct nlattr *attr, struct element *e)
 {
 	const struct set_layout *layout = set_layout(e->set);
-	uint16_t len = addr_bytes(e->family), port = 0;
+	uint16_t len = addr_bytes(e->family);
 	struct reader r = { 0 };
 
 	r.at = value_get(attr, NFTA_DATA_VALUE, &r.left);
 	if (!r.at)
 		return false;
-	reader_take(&r, e->addr, len);
+	if (layout->addr)
+		reader_take(&r, e->addr, len);
 	if (layout->pair)
 		reader_take(&r, e->other, len);
-	if (layout->frontend) {
-		reader_take(&r, &e->protocol, sizeof(e->protocol));
-		reader_take(&r, &port, sizeof(port));
-		e->port = ntohs(port);
-	}
+	if (layout->frontend || layout->ports)
+		reader_take_service(&r, &e->protocol, &e->port);
 	if (layout->slot)
 		reader_take(&r, &e->slot, sizeof(e->slot));
 	if (layout->flow)
@@ -249,6 +263,17 @@ static bool prefix_get(const struct nlattr *attr, struct element *e)
 	return element_cmp(e, &last) == 0; /* the same frontend */
 }
 
+/* As above. False: a range over protocols. */
+static bool ports_get(const struct nlattr *attr, struct element *e)
+{
+	struct element last = *e;
+
+	if (attr && !key_get(attr, &last))
+		return false;
+	e->target_port = last.port;
+	return last.protocol == e->protocol;
+}
+
 static bool u32_get(const struct nlattr *attr, uint32_t *ret)
 {
 	if (!attr || mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
@@ -273,7 +298,7 @@ static bool verdict_get(const struct nlattr *data, struct element *e)
 	else if (code == NF_ACCEPT)
 		e->verdict = VERDICT_ACCEPT;
 	else if (code == (uint32_t)NFT_GOTO && chain)
-		e->verdict = (uint8_t)verdict_by_chain_name(chain, &e->number);
+		element_read_chain(e, chain);
 	return true; /* a verdict of somebody else stays VERDICT_NONE, which equals none of ours */
 }
 
@@ -311,6 +336,7 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 	if (!key_get(in.at[NFTA_SET_ELEM_KEY], &e) ||
 	    (layout->prefix && !prefix_get(in.at[NFTA_SET_ELEM_KEY_END], &e)) ||
 	    (in.at[NFTA_SET_ELEM_FLAGS] && !u32_get(in.at[NFTA_SET_ELEM_FLAGS], &flags)) ||
+	    (layout->ports && !ports_get(in.at[NFTA_SET_ELEM_KEY_END], &e)) ||
 	    (layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
 	    (layout->target && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))
 		return ELEMENT_READ_OTHER;

@@ -19,7 +19,10 @@ static const uint8_t families[N_FAMILIES] = { AF_INET, AF_INET6 };
 
 struct reading {
 	struct tables *t;
+	const struct transaction *whole;
 	struct dump found;
+	struct transaction
+		tx;   /* what is to be sent; until the elements are compared, definitions */
 	bool replace; /* more than elements is amiss */
 	size_t strange;
 	int error;
@@ -33,6 +36,14 @@ static void note_present(const struct dispatch *d, void *userdata)
 		rd->error = tables_note_chain(rd->t, d);
 }
 
+static void note_definition(const struct definition *d, void *userdata)
+{
+	struct reading *rd = userdata;
+
+	if (rd->error == 0)
+		rd->error = present_note(&rd->t->policy, d);
+}
+
 static void amiss(struct reading *rd, uint8_t family, const char *what)
 {
 	if (rd->replace)
@@ -40,6 +51,22 @@ static void amiss(struct reading *rd, uint8_t family, const char *what)
 	rd->replace = true;
 	snprintf(rd->t->why, sizeof(rd->t->why), "table %s " TABLE_NAME ": %s",
 		 family == AF_INET ? "ip" : "ip6", what);
+}
+
+/* A chain that differs is written anew; a set can't be, but with the whole table. */
+static void compare_definitions(struct reading *rd, size_t f, const struct skeleton *found)
+{
+	skeleton_each_definition(found, note_definition, rd);
+	for (size_t i = 0; i < rd->whole->n_definitions; i++) {
+		const struct definition *d = &rd->whole->definitions[i].definition;
+
+		if (d->family != families[f] ||
+		    skeleton_has_definition(rd->t->skeletons[f], found, d))
+			continue;
+		if (present_has(&rd->t->policy, d) && !definition_is_chain(d))
+			amiss(rd, families[f], "has a set of another kind");
+		transaction_define(&rd->tx, d);
+	}
 }
 
 /* Compare all but the elements. */
@@ -65,17 +92,38 @@ static int read_skeleton(struct reading *rd, size_t f, struct error *err)
 		amiss(rd, families[f], "has another skeleton");
 	else if (!skeleton_matches(want, found, note_present, rd, &difference))
 		amiss(rd, families[f], difference);
+	else
+		compare_definitions(rd, f, found);
 	return rd->error;
+}
+
+/* Of the sets of network policy, those that are there and wanted. */
+static int read_policy_elements(struct reading *rd, size_t f, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < rd->whole->n_definitions; i++) {
+		const struct definition *d = &rd->whole->definitions[i].definition;
+		struct element in = { .set = (uint8_t)definition_set(d->kind),
+				      .family = families[f] };
+
+		if (d->family == families[f] && !definition_is_chain(d) &&
+		    present_has(&rd->t->policy, d) && definition_id(d, &in.id))
+			r = dump_set(&rd->found, rd->t->nl, TABLE_NAME, &in, &rd->strange, err);
+	}
+	return r;
 }
 
 static int read_elements(struct reading *rd, size_t f, struct error *err)
 {
 	int r = 0;
 
-	for (unsigned set = 0; r == 0 && set < SET_COUNT; set++)
-		r = dump_set(&rd->found, rd->t->nl, families[f], TABLE_NAME, (enum set_id)set,
-			     &rd->strange, err);
-	return r;
+	for (unsigned set = 0; r == 0 && set < SET_COUNT; set++) {
+		const struct element in = { .set = (uint8_t)set, .family = families[f] };
+
+		r = dump_set(&rd->found, rd->t->nl, TABLE_NAME, &in, &rd->strange, err);
+	}
+	return r == 0 ? read_policy_elements(rd, f, err) : r;
 }
 
 static int read_tables(struct reading *rd, struct error *err)
@@ -132,19 +180,20 @@ static int difference(const struct dump *found, const struct transaction *whole,
 static int send_difference(struct reading *rd, const struct transaction *whole, uint32_t generation,
 			   enum tables_state *ret_state, struct commit *ret, struct error *err)
 {
-	_cleanup_transaction_ struct transaction tx = { 0 };
-	int r = difference(&rd->found, whole, &tx);
+	struct transaction *tx = &rd->tx;
+	int r = difference(&rd->found, whole, tx);
 
 	if (r < 0)
 		return error_set(err, r, "out of memory");
-	if (transaction_is_empty(&tx)) {
+	if (transaction_is_empty(tx)) {
 		*ret_state = TABLES_EQUAL;
 		return 0;
 	}
-	snprintf(rd->t->why, sizeof(rd->t->why), "%zu elements differ", tx.n_changes);
+	snprintf(rd->t->why, sizeof(rd->t->why), "%zu elements differ, %zu sets and chains",
+		 tx->n_changes, tx->n_definitions);
 	*ret_state = TABLES_ADOPTED;
-	r = tables_commit_at(rd->t, &tx, generation, ret, err);
-	/* It goes with @tx; the caller sends the whole, which names it again. */
+	r = tables_commit_at(rd->t, tx, generation, ret, err);
+	/* It goes with the transaction; the caller sends the whole, which names it again. */
 	ret->culprit = NULL;
 	return r;
 }
@@ -174,12 +223,13 @@ static int reconcile_once(struct reading *rd, const struct transaction *whole,
 static int read_udp_frontends(struct tables *t, uint8_t family, struct flows *ret,
 			      struct error *err)
 {
+	const struct element in = { .set = SET_UDP_SERVICES, .family = family };
 	_cleanup_dump_ struct dump found;
 	size_t strange = 0;
 	int r = dump_new(&found);
 
 	if (r == 0)
-		r = dump_set(&found, t->nl, family, TABLE_NAME, SET_UDP_SERVICES, &strange, err);
+		r = dump_set(&found, t->nl, TABLE_NAME, &in, &strange, err);
 	for (size_t i = 0; r == 0 && i < found.n; i++) {
 		const struct element *e = &found.elements[i];
 		struct flow frontend = { .family = e->family,
@@ -219,12 +269,13 @@ int tables_reconcile(struct tables *t, const struct transaction *whole,
 	*ret_why = t->why;
 	*ret = (struct commit){ 0 };
 	for (int i = 0; i < RECONCILE_ATTEMPTS && (r == -EINTR || r == -ERESTART); i++) {
-		struct reading rd = { .t = t };
+		struct reading rd = { .t = t, .whole = whole };
 
 		if (dump_new(&rd.found) < 0)
 			return error_set(err, -ENOMEM, "out of memory");
 		r = reconcile_once(&rd, whole, ret_state, ret, err);
 		dump_free(&rd.found);
+		transaction_free(&rd.tx);
 	}
 	tables_note_generation(t);
 	return r;

@@ -1,4 +1,4 @@
-/* Rules of the skeleton: the numbers of dispatch chains. */
+/* Rules of the skeleton: the numbers of dispatch chains, the names in the chains of network policy. */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <libmnl/libmnl.h>
@@ -23,8 +23,9 @@ bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret)
 }
 
 /* Put the verdict of an immediate expression whose data is @data. False: it has none with a chain. */
-static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const struct dispatch *d)
+static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const struct rule_copy *copy)
 {
+	const struct dispatch *d = copy->dispatch;
 	struct attrs immediate, value, verdict;
 	struct nlattr *nests[4];
 	char name[CHAIN_NAME_MAX_BYTES];
@@ -39,6 +40,8 @@ static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const stru
 		return false;
 	if (d && chain_is_dispatch(chain, d->family, &to))
 		chain = verdict_chain_name(to.verdict, d->number, name);
+	if (copy->rule && copy->rule->policy)
+		chain = copy->rule->policy;
 
 	nests[0] = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM);
 	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, "immediate");
@@ -50,6 +53,57 @@ static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const stru
 	mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, chain);
 	for (size_t i = 4; i-- > 0;)
 		mnl_attr_nest_end(nlh, nests[i]);
+	return true;
+}
+
+/* Put expression @name with the attributes of @data, but @type, which is @text. */
+static void put_with_text(struct nlmsghdr *nlh, const char *name, const struct attrs *data,
+			  uint16_t type, const char *text)
+{
+	struct nlattr *element = mnl_attr_nest_start(nlh, NFTA_LIST_ELEM), *nest;
+
+	mnl_attr_put_strz(nlh, NFTA_EXPR_NAME, name);
+	nest = mnl_attr_nest_start(nlh, NFTA_EXPR_DATA);
+	for (size_t i = 0; i < ATTRS_TYPES; i++) {
+		if (i == type)
+			mnl_attr_put_strz(nlh, type, text);
+		else if (data->at[i])
+			attr_put_copy(nlh, data->at[i]);
+	}
+	mnl_attr_nest_end(nlh, nest);
+	mnl_attr_nest_end(nlh, element);
+}
+
+/* The set that stands for @name, a pattern's, in @rule. */
+static const char *set_of_rule(const char *name, const struct definition_rule *rule)
+{
+	enum definition_kind kind = definition_kind_of(name, false);
+
+	if (kind == DEFINITION_PODS && rule->peer)
+		return rule->peer;
+	if ((kind == DEFINITION_PORTS || kind == DEFINITION_NAMED_PORTS) && rule->ports)
+		return rule->ports;
+	return name;
+}
+
+/* Put a lookup or a log expression. False: it has no text. */
+static bool put_named(struct nlmsghdr *nlh, const char *name, const struct nlattr *nest,
+		      const struct rule_copy *copy)
+{
+	bool lookup = strcmp(name, "lookup") == 0;
+	uint16_t type = lookup ? NFTA_LOOKUP_SET : NFTA_LOG_PREFIX;
+	struct attrs data;
+	const char *text;
+
+	attrs_of_nest(nest, &data);
+	text = attr_text(data.at[type]);
+	if (!text || (!lookup && strcmp(name, "log") != 0))
+		return false;
+	if (copy->rule && lookup)
+		text = set_of_rule(text, copy->rule);
+	else if (copy->definition && copy->definition->log_prefix)
+		text = copy->definition->log_prefix;
+	put_with_text(nlh, name, &data, type, text);
 	return true;
 }
 
@@ -68,13 +122,13 @@ static bool is_random(const struct nlattr *numgen_type)
 
 struct writing {
 	struct nlmsghdr *nlh;
-	const struct dispatch *d; /* NULL: numbers stay */
+	const struct rule_copy *copy;
 };
 
 static int put_expr(const struct nlattr *expr, void *userdata)
 {
 	const struct writing *w = userdata;
-	const struct dispatch *d = w->d;
+	const struct dispatch *d = w->copy->dispatch;
 	uint64_t zero = 0, timeout_ms = htobe64(d ? (uint64_t)d->number * 1000 : 0);
 	uint32_t modulus = htonl(d ? d->number : 0);
 	struct attrs in, data;
@@ -82,7 +136,10 @@ static int put_expr(const struct nlattr *expr, void *userdata)
 
 	attrs_of_nest(expr, &in);
 	name = attr_text(in.at[NFTA_EXPR_NAME]);
-	if (name && strcmp(name, "immediate") == 0 && put_jump(w->nlh, in.at[NFTA_EXPR_DATA], d))
+	if (name && strcmp(name, "immediate") == 0 &&
+	    put_jump(w->nlh, in.at[NFTA_EXPR_DATA], w->copy))
+		return MNL_CB_OK;
+	if (name && put_named(w->nlh, name, in.at[NFTA_EXPR_DATA], w->copy))
 		return MNL_CB_OK;
 
 	attrs_of_nest(attr_put_copy(w->nlh, expr), &in);
@@ -98,16 +155,26 @@ static int put_expr(const struct nlattr *expr, void *userdata)
 	return MNL_CB_OK;
 }
 
-void rule_put(struct nlmsghdr *nlh, const struct part *rule, const struct dispatch *d)
+static const char *copy_chain(const struct part *rule, const struct rule_copy *copy,
+			      char name[static CHAIN_NAME_MAX_BYTES])
 {
-	struct writing w = { nlh, d };
+	if (copy->definition)
+		return copy->definition->name;
+	if (copy->dispatch)
+		return verdict_chain_name(copy->dispatch->verdict, copy->dispatch->number, name);
+	return rule->name;
+}
+
+void rule_put(struct nlmsghdr *nlh, const struct part *rule, const struct rule_copy *copy)
+{
+	static const struct rule_copy as_it_is;
+	struct writing w = { nlh, copy ? copy : &as_it_is };
 	char name[CHAIN_NAME_MAX_BYTES];
 	struct nlattr *list;
 	struct attrs in;
 
 	attrs_of_bytes(rule->attrs, rule->len, &in);
-	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN,
-			  d ? verdict_chain_name(d->verdict, d->number, name) : rule->name);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, copy_chain(rule, w.copy, name));
 	if (in.at[NFTA_RULE_EXPRESSIONS]) {
 		list = mnl_attr_nest_start(nlh, NFTA_RULE_EXPRESSIONS);
 		mnl_attr_parse_nested(in.at[NFTA_RULE_EXPRESSIONS], put_expr, &w);

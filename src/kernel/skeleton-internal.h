@@ -49,9 +49,27 @@ struct skeleton {
 /* The dispatch chain that @name is, if any. */
 bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret);
 
-/* Put @rule into @nlh, behind the table's name. With @d, a rule of a pattern becomes one of that dispatch
- * chain: the chain it stands in, numgen's modulus, the chain it goes on to, the timeout it learns
- * with. Counters begin at 0. Equal rules give equal bytes. */
-void rule_put(struct nlmsghdr *nlh, const struct part *rule, const struct dispatch *d);
+/* What a rule of a pattern becomes one of. */
+struct rule_copy {
+	/* A dispatch chain: the chain it stands in, numgen's modulus, the chain it goes on to, the timeout
+	 * it learns with. */
+	const struct dispatch *dispatch;
+	/* A chain of network policy: the chain it stands in, the sets it looks into, the chain it jumps
+	 * to, the words it logs. Both or none. */
+	const struct definition *definition;
+	const struct definition_rule *rule;
+};
+
+/* Put @rule into @nlh, behind the table's name, as it is or as @copy (may be NULL) says. Counters begin at
+ * 0. Equal rules give equal bytes. */
+void rule_put(struct nlmsghdr *nlh, const struct part *rule, const struct rule_copy *copy);
+
+/* Whether @found, a rule as it was read, is what rule_put() makes of @want. */
+bool rule_matches(const struct part *want, const struct part *found, const struct rule_copy *copy);
+
+/* What the set or chain of that name is; DEFINITION_COUNT: no part of network policy that comes and goes. */
+enum definition_kind part_definition(enum part_kind kind, const char *name);
+
+const struct part *part_find(const struct parts *parts, const char *name);
 
 #endif

@@ -46,31 +46,45 @@ static void put_chain(const struct skeleton *s, const struct part *chain, struct
 	batch_close(b, nlh);
 }
 
-static void put_rule(const struct skeleton *s, const struct part *rule, const struct dispatch *d,
-		     struct batch *b)
+static void put_rule(const struct skeleton *s, const struct part *rule,
+		     const struct rule_copy *copy, struct batch *b)
 {
 	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWRULE, s->family,
 					  NLM_F_CREATE | NLM_F_APPEND);
 
 	if (!nlh)
 		return;
-	rule_put(nlh, rule, d);
+	rule_put(nlh, rule, copy);
 	batch_close(b, nlh);
+}
+
+enum definition_kind part_definition(enum part_kind kind, const char *name)
+{
+	return definition_kind_of(name, kind != PART_SET);
+}
+
+/* Neither pattern nor copy of one. */
+static bool part_is_static(enum part_kind kind, const char *name)
+{
+	struct dispatch d;
+
+	return part_definition(kind, name) == DEFINITION_COUNT &&
+	       (kind == PART_SET || !chain_is_dispatch(name, 0, &d));
 }
 
 void skeleton_put(const struct skeleton *s, struct batch *b)
 {
 	const struct parts *sets = &s->parts[PART_SET], *chains = &s->parts[PART_CHAIN];
 	const struct parts *rules = &s->parts[PART_RULE];
-	struct dispatch d;
 
 	for (size_t i = 0; i < sets->n; i++)
-		put_set(s, &sets->items[i], b);
+		if (part_is_static(PART_SET, sets->items[i].name))
+			put_set(s, &sets->items[i], b);
 	for (size_t i = 0; i < chains->n; i++)
-		if (!chain_is_dispatch(chains->items[i].name, s->family, &d))
+		if (part_is_static(PART_CHAIN, chains->items[i].name))
 			put_chain(s, &chains->items[i], b);
 	for (size_t i = 0; i < rules->n; i++)
-		if (!chain_is_dispatch(rules->items[i].name, s->family, &d))
+		if (part_is_static(PART_RULE, rules->items[i].name))
 			put_rule(s, &rules->items[i], NULL, b);
 }
 
@@ -85,12 +99,13 @@ static bool rule_is_pattern(const struct part *rule, const struct dispatch *d)
 void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b)
 {
 	const struct parts *rules = &s->parts[PART_RULE];
+	const struct rule_copy copy = { .dispatch = d };
 	char name[CHAIN_NAME_MAX_BYTES];
 
 	batch_add_chain_name(b, d->family, verdict_chain_name(d->verdict, d->number, name));
 	for (size_t i = 0; i < rules->n; i++)
 		if (rule_is_pattern(&rules->items[i], d))
-			put_rule(s, &rules->items[i], d, b);
+			put_rule(s, &rules->items[i], &copy, b);
 }
 
 static bool differs(struct skeleton *s, const char *what, const char *name)
@@ -99,7 +114,7 @@ static bool differs(struct skeleton *s, const char *what, const char *name)
 	return false;
 }
 
-static const struct part *part_find(const struct parts *parts, const char *name)
+const struct part *part_find(const struct parts *parts, const char *name)
 {
 	for (size_t i = 0; i < parts->n; i++)
 		if (strcmp(parts->items[i].name, name) == 0)
@@ -112,14 +127,6 @@ static bool part_is_in(const struct parts *parts, const struct part *p)
 	const struct part *found = part_find(parts, p->name);
 
 	return found && found->len == p->len && memcmp(found->attrs, p->attrs, p->len) == 0;
-}
-
-/* Dispatch chains come and go. */
-static bool may_differ(enum part_kind kind, const struct part *p)
-{
-	struct dispatch d;
-
-	return kind == PART_CHAIN && chain_is_dispatch(p->name, 0, &d);
 }
 
 /* Parts of a kind, but rules, are all there, as they should be, and no others. */
@@ -135,10 +142,11 @@ static bool parts_match(struct skeleton *s, const struct skeleton *found, enum p
 	const struct parts *want = &s->parts[kind], *have = &found->parts[kind];
 
 	for (size_t i = 0; i < want->n; i++)
-		if (!may_differ(kind, &want->items[i]) && !part_is_in(have, &want->items[i]))
+		if (part_is_static(kind, want->items[i].name) && !part_is_in(have, &want->items[i]))
 			return differs(s, what, want->items[i].name);
 	for (size_t i = 0; i < have->n; i++)
-		if (!may_differ(kind, &have->items[i]) && !part_find(want, have->items[i].name))
+		if (part_is_static(kind, have->items[i].name) &&
+		    !part_find(want, have->items[i].name))
 			return differs(s, what, have->items[i].name);
 	return true;
 }
@@ -160,25 +168,24 @@ struct rule_message {
 };
 
 static const struct nlmsghdr *rule_write(struct rule_message *m, const struct part *rule,
-					 const struct dispatch *d)
+					 const struct rule_copy *copy)
 {
 	struct nlmsghdr *nlh;
 
 	memset(m, 0, sizeof(*m)); /* attributes are padded with whatever is there */
 	nlh = mnl_nlmsg_put_header(m->bytes);
-	rule_put(nlh, rule, d);
+	rule_put(nlh, rule, copy);
 	return nlh;
 }
 
-static bool rule_matches(const struct part *want, const struct part *found,
-			 const struct dispatch *pattern)
+bool rule_matches(const struct part *want, const struct part *found, const struct rule_copy *copy)
 {
 	struct rule_message messages[2];
 	const struct nlmsghdr *a, *b;
 
 	if (found->len > RULE_MAX_BYTES)
 		return false;
-	a = rule_write(&messages[0], want, pattern);
+	a = rule_write(&messages[0], want, copy);
 	b = rule_write(&messages[1], found, NULL);
 	return a->nlmsg_len == b->nlmsg_len && memcmp(a, b, a->nlmsg_len) == 0;
 }
@@ -187,10 +194,11 @@ static bool chain_rules_match(const struct skeleton *s, const struct skeleton *f
 			      const char *name, const struct dispatch *pattern)
 {
 	const struct parts *want = &s->parts[PART_RULE], *have = &found->parts[PART_RULE];
+	const struct rule_copy copy = { .dispatch = pattern };
 	size_t i = rule_next(s, 0, name, pattern), j = rule_next(found, 0, name, NULL);
 
 	while (i < want->n && j < have->n) {
-		if (!rule_matches(&want->items[i], &have->items[j], pattern))
+		if (!rule_matches(&want->items[i], &have->items[j], &copy))
 			return false;
 		i = rule_next(s, i + 1, name, pattern);
 		j = rule_next(found, j + 1, name, NULL);
@@ -215,6 +223,8 @@ bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 		const char *name = chains->items[i].name;
 		bool dispatch = chain_is_dispatch(name, s->family, &d);
 
+		if (part_definition(PART_CHAIN, name) != DEFINITION_COUNT)
+			continue;
 		if (!chain_rules_match(s, found, name, dispatch ? &d : NULL))
 			return differs(s, "rules of chain", name);
 		if (dispatch)

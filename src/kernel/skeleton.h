@@ -31,11 +31,23 @@ DEFINE_CLEANUP(struct skeleton, skeleton_free);
 void skeleton_put(const struct skeleton *s, struct batch *b);
 /* Write the dispatch chain @d, a copy of its pattern, into @b. */
 void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b);
+/* Write the set or the chain, without rules, of network policy. */
+void skeleton_put_definition(const struct skeleton *s, const struct definition *d, struct batch *b);
+/* Write the rules of the chain @d, each a copy of its shape in the pattern. */
+void skeleton_put_rules(const struct skeleton *s, const struct definition *d, struct batch *b);
 
-/* Whether table @found is what @s, a compiled one, makes with some dispatch chains added. When not,
- * @ret_difference says what is amiss: "rule 2 of chain postrouting". @visit gets the dispatch chains. */
+/* Whether table @found is what @s, a compiled one, makes with some dispatch chains added, whatever it has
+ * of network policy's sets and chains. When not, @ret_difference says what is amiss: "rule 2 of chain postrouting". @visit gets the dispatch chains. */
 bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 		      void (*visit)(const struct dispatch *d, void *userdata), void *userdata,
 		      const char **ret_difference);
+
+/* Call @visit with each set and chain of network policy in @found: kind, family and name. */
+void skeleton_each_definition(const struct skeleton *found,
+			      void (*visit)(const struct definition *d, void *userdata),
+			      void *userdata);
+/* Whether @found has the set or chain @d as @s would make it, rules included. */
+bool skeleton_has_definition(const struct skeleton *s, const struct skeleton *found,
+			     const struct definition *d);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "kernel/affinity.h"
+#include "kernel/present.h"
 #include "kernel/tables.h"
 
 #define N_FAMILIES 2 /* IPv4, IPv6: in this order everywhere */
@@ -13,6 +14,7 @@ struct tables {
 	struct skeleton *skeletons[N_FAMILIES]; /* NULL: the family is off */
 	struct dispatch *present;               /* dispatch chains that the kernel has */
 	size_t n_present, cap_present;
+	struct present policy;              /* sets and chains that the kernel has */
 	uint32_t generation;                /* after our last commit; 0: unknown */
 	size_t n_whole;                     /* elements at the last comparison */
 	struct buf bindings[AFFINITY_MAPS]; /* their elements during a replacement */

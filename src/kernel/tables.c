@@ -12,6 +12,7 @@
 #include "kernel/netlink.h"
 #include "kernel/skeleton.h"
 #include "kernel/tables-internal.h"
+#include "ruleset/ruleset.h"
 #include "ruleset/template.h"
 
 #define COMPILE_ATTEMPTS 10
@@ -23,6 +24,7 @@ struct tables *tables_close(struct tables *t)
 	if (!t)
 		return NULL;
 	free(t->present);
+	present_forget_all(&t->policy);
 	for (size_t f = 0; f < N_FAMILIES; f++)
 		skeleton_free(t->skeletons[f]);
 	netlink_close(t->nl);
@@ -48,6 +50,7 @@ int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err)
 
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
+	present_init(&t->policy);
 	r = netlink_open(&t->nl, err);
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
 		if (on[f])
@@ -84,6 +87,7 @@ int tables_note_chain(struct tables *t, const struct dispatch *d)
 void tables_forget_chains(struct tables *t)
 {
 	t->n_present = 0;
+	present_forget_all(&t->policy);
 }
 
 struct skeleton *tables_skeleton(const struct tables *t, uint8_t family)
@@ -114,12 +118,32 @@ static void put_missing_chains(struct tables *t, const struct transaction *tx, s
 					      &tx->chains[i], b);
 }
 
-static int note_chains(struct tables *t, const struct transaction *tx)
+/* Sets and chains first, since rules refer to them. A chain that is there gets its rules anew. */
+static void put_definitions(struct tables *t, const struct transaction *tx, struct batch *b)
+{
+	for (size_t i = 0; i < tx->n_definitions; i++) {
+		const struct definition *d = &tx->definitions[i].definition;
+
+		if (!present_has(&t->policy, d))
+			skeleton_put_definition(tables_skeleton(t, d->family), d, b);
+		else if (definition_is_chain(d))
+			batch_flush_chain(b, d->family, d->name);
+	}
+	for (size_t i = 0; i < tx->n_definitions; i++) {
+		const struct definition *d = &tx->definitions[i].definition;
+
+		skeleton_put_rules(tables_skeleton(t, d->family), d, b);
+	}
+}
+
+static int note_made(struct tables *t, const struct transaction *tx)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < tx->n_chains; i++)
 		r = tables_note_chain(t, &tx->chains[i]);
+	for (size_t i = 0; r == 0 && i < tx->n_definitions; i++)
+		r = present_note(&t->policy, &tx->definitions[i].definition);
 	return r;
 }
 
@@ -128,6 +152,7 @@ static void put_difference(struct tables *t, const struct transaction *tx, uint3
 {
 	batch_begin(b, TABLE_NAME, generation);
 	put_missing_chains(t, tx, b);
+	put_definitions(t, tx, b);
 	batch_changes(b, tx->changes, tx->n_changes, false, per_message);
 	batch_changes(b, tx->changes, tx->n_changes, true, per_message);
 	batch_end(b);
@@ -195,7 +220,7 @@ int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t ge
 			ret->culprit = commit_find_culprit(t, tx, put_difference_slowly);
 		return r;
 	}
-	r = note_chains(t, tx);
+	r = note_made(t, tx);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 	if (tx->affinity)
@@ -229,9 +254,9 @@ static void put_whole(struct tables *t, const struct transaction *whole, size_t 
 		batch_add_table(b, families[f], comment);
 		skeleton_put(t->skeletons[f], b);
 	}
-	for (size_t i = 0; i < whole->n_chains; i++)
-		skeleton_put_dispatch(tables_skeleton(t, whole->chains[i].family),
-				      &whole->chains[i], b);
+	tables_forget_chains(t);
+	put_missing_chains(t, whole, b);
+	put_definitions(t, whole, b);
 	batch_changes(b, whole->changes, whole->n_changes, true, per_message);
 	for (unsigned i = 0; i < AFFINITY_MAPS; i++)
 		batch_raw_elements(b, affinity_map(i)->family, affinity_map(i)->name,
@@ -283,7 +308,7 @@ static int replace(struct tables *t, const struct transaction *whole, struct com
 		return r;
 	}
 	tables_forget_chains(t);
-	r = note_chains(t, whole);
+	r = note_made(t, whole);
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
 
@@ -302,37 +327,84 @@ int tables_replace(struct tables *t, const struct transaction *whole, struct com
 	return r;
 }
 
-int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *userdata),
-		 void *userdata, struct error *err)
+/* Those that look up the affinity first: they jump to the others. */
+static size_t put_unused_chains(const struct tables *t, const struct ruleset *rs, struct batch *b)
 {
-	_cleanup_batch_ struct batch b = { 0 };
 	char name[CHAIN_NAME_MAX_BYTES];
-	size_t n = 0, kept = 0;
-	int r;
+	size_t n = 0;
 
-	batch_begin(&b, TABLE_NAME, 0);
-	/* Those that look up the affinity first: they jump to the others. */
 	for (int direct = 0; direct <= 1; direct++)
 		for (size_t i = 0; i < t->n_present; i++) {
 			const struct dispatch *d = &t->present[i];
 
-			if (dispatch_is_direct(d) != direct || used(d, userdata))
+			if (dispatch_is_direct(d) != direct || ruleset_uses_chain(rs, d))
 				continue;
-			batch_delete_chain(&b, d->family,
+			batch_delete_chain(b, d->family,
 					   verdict_chain_name(d->verdict, d->number, name));
 			n++;
 		}
+	return n;
+}
+
+/* The later kinds first: they refer to the earlier ones. */
+static size_t put_unused_definitions(const struct tables *t, const struct ruleset *rs,
+				     struct batch *b)
+{
+	const struct definition *d;
+	size_t n = 0;
+
+	for (unsigned kind = DEFINITION_COUNT; kind-- > 0;) {
+		size_t position = 0;
+
+		while ((d = present_next(&t->policy, kind, &position))) {
+			if (ruleset_defines(rs, d))
+				continue;
+			if (definition_is_chain(d))
+				batch_delete_chain(b, d->family, d->name);
+			else
+				batch_delete_set(b, d->family, d->name);
+			n++;
+		}
+	}
+	return n;
+}
+
+static void forget_unused(struct tables *t, const struct ruleset *rs)
+{
+	const struct definition *d;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->n_present; i++)
+		if (ruleset_uses_chain(rs, &t->present[i]))
+			t->present[kept++] = t->present[i];
+	t->n_present = kept;
+	for (unsigned kind = 0; kind < DEFINITION_COUNT; kind++) {
+		size_t position = 0;
+
+		while ((d = present_next(&t->policy, kind, &position)))
+			if (!ruleset_defines(rs, d)) {
+				present_forget(&t->policy, d);
+				position = 0; /* the table has moved items */
+			}
+	}
+}
+
+int tables_sweep(struct tables *t, const struct ruleset *rs, struct error *err)
+{
+	_cleanup_batch_ struct batch b = { 0 };
+	size_t n;
+	int r;
+
+	batch_begin(&b, TABLE_NAME, 0);
+	n = put_unused_chains(t, rs, &b);
+	n += put_unused_definitions(t, rs, &b);
 	batch_end(&b);
 	if (n == 0)
 		return 0;
 	r = batch_commit(&b, t->nl, NULL, err);
 	if (r < 0)
-		return error_wrap(err, r, "delete unused dispatch chains");
-
-	for (size_t i = 0; i < t->n_present; i++)
-		if (used(&t->present[i], userdata))
-			t->present[kept++] = t->present[i];
-	t->n_present = kept;
+		return error_wrap(err, r, "delete unused chains");
+	forget_unused(t, rs);
 	tables_note_generation(t);
 	return 0;
 }

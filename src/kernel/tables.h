@@ -15,6 +15,7 @@
 
 struct error;
 struct flows;
+struct ruleset;
 struct tables;
 
 enum tables_limit {
@@ -42,7 +43,7 @@ struct commit {
 					* borrowed from the transaction */
 };
 
-/* Send the difference @tx (settled). Makes the dispatch chains that it needs. After an error other
+/* Send the difference @tx (settled). Makes the sets and chains that it needs and that are not there. After an error other
  * than a refusal (-EIO: no answer) the state is unknown: tables_reconcile(). */
 int tables_commit(struct tables *t, const struct transaction *tx, struct commit *ret,
 		  struct error *err);
@@ -74,10 +75,9 @@ int tables_read_udp_frontends(struct tables *t, struct flows *ret, struct error 
  * which tables, the generation does not say), and the tables are small enough to be read. */
 bool tables_worth_checking(struct tables *t);
 
-/* Delete the dispatch chains that are there and that @used says nobody uses; in a transaction of its
- * own, later than the one that took their last use: before Linux 6.2 a chain is still held for a
- * moment (EBUSY). */
-int tables_sweep(struct tables *t, bool (*used)(const struct dispatch *d, void *userdata),
-		 void *userdata, struct error *err);
+/* Delete the dispatch chains, and the sets and chains of network policy, that are there and that @rs does
+ * not want; in a transaction of its own, later than the one that took their last use: before Linux
+ * 6.2 a chain is still held for a moment (EBUSY). */
+int tables_sweep(struct tables *t, const struct ruleset *rs, struct error *err);
 
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/arena.h"
+#include "base/error.h"
 #include "object/decode-kinds.h"
 #include "object/field.h"
 
@@ -142,7 +143,7 @@ static void types_decode(const struct field *spec, struct network_policy *p)
 	size_t n = field_count(list, POLICY_MAX_TYPES);
 
 	p->ingress = n == 0;
-	p->egress = n == 0 && p->n_egress_rules > 0;
+	p->egress = n == 0 && field_count(field_member(spec, "egress"), SIZE_MAX) > 0;
 	for (size_t i = 0; i < n; i++) {
 		int type = field_enum(field_item(&list, i), policy_types, TYPE_NONE);
 
@@ -151,17 +152,56 @@ static void types_decode(const struct field *spec, struct network_policy *p)
 	}
 }
 
+/* Whether something was refused since the last call. A policy that is not understood must not be taken for
+ * one that is not there: what it would open stays closed. */
+static bool policy_is_wrong(struct decoder *d, struct network_policy *p)
+{
+	if (!d->error || d->error == -ENOMEM)
+		return false;
+	if (!p->problem) {
+		const char *why = arena_strdup(d->arena, d->err->message);
+
+		d->error = 0;
+		if (decoder_out_of_memory(d, why))
+			return false;
+		p->problem = why;
+	}
+	d->error = 0;
+	*d->err = (struct error){ 0 };
+	return true;
+}
+
+static void rules_decode(const struct field *spec, struct network_policy *p)
+{
+	p->ingress_rules = field_list(field_member(spec, "ingress"), POLICY_MAX_RULES,
+				      sizeof(*p->ingress_rules), ingress_rule_read,
+				      &p->n_ingress_rules);
+	p->egress_rules = field_list(field_member(spec, "egress"), POLICY_MAX_RULES,
+				     sizeof(*p->egress_rules), egress_rule_read,
+				     &p->n_egress_rules);
+}
+
 void network_policy_decode(const struct field *root, struct object *o)
 {
 	struct network_policy *p = (struct network_policy *)o;
 	struct field spec = field_member(root, "spec");
+	struct decoder *d = root->decoder;
+	struct error *err = d->err, why = { 0 };
 
+	d->err = &why;
 	p->pods = field_selector(field_member(&spec, "podSelector"));
-	p->ingress_rules = field_list(field_member(&spec, "ingress"), POLICY_MAX_RULES,
-				      sizeof(*p->ingress_rules), ingress_rule_read,
-				      &p->n_ingress_rules);
-	p->egress_rules = field_list(field_member(&spec, "egress"), POLICY_MAX_RULES,
-				     sizeof(*p->egress_rules), egress_rule_read,
-				     &p->n_egress_rules);
+	if (policy_is_wrong(d, p))
+		p->pods = (struct selector){ 0 };
 	types_decode(&spec, p);
+	if (policy_is_wrong(d, p))
+		p->ingress = p->egress = true;
+	rules_decode(&spec, p);
+	policy_is_wrong(d, p);
+	if (p->problem) {
+		p->n_ingress_rules = 0;
+		p->n_egress_rules = 0;
+	}
+	d->err = err;
+	if (d->error)
+		error_set(err, d->error, "%s", why.message);
 }

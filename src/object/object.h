@@ -264,6 +264,9 @@ struct policy_rule {
 
 struct network_policy {
 	struct object object;
+	/* Why its rules can't be read; NULL: they can. Then it has none, so that it allows nothing to
+	 * the pods that it selects: all of its namespace when not even the selector can be read. */
+	const char *problem;
 	struct selector pods;
 	bool ingress; /* policyTypes, with the default applied */
 	bool egress;

@@ -28,6 +28,7 @@ struct block *block_free(struct block *b)
 		return NULL;
 	arena_free(b->arena);
 	free(b->elements);
+	free(b->definitions);
 	flows_free(&b->flows);
 	free(b);
 	return NULL;
@@ -39,6 +40,14 @@ struct element *block_add(struct block *b)
 		return NULL;
 	b->elements[b->n] = (struct element){ 0 };
 	return &b->elements[b->n++];
+}
+
+struct definition *block_define(struct block *b)
+{
+	if (ARRAY_RESERVE(b->definitions, b->n_definitions, b->cap_definitions) < 0)
+		return NULL;
+	b->definitions[b->n_definitions] = (struct definition){ 0 };
+	return &b->definitions[b->n_definitions++];
 }
 
 const char *block_comment(struct block *b, const char *text)

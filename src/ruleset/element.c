@@ -11,7 +11,7 @@
 #include "object/object.h"
 
 /* clang-format off */
-static const char *const set_names[SET_COUNT] = {
+static const char *const set_names[SET_KINDS] = {
 	[SET_SERVICES] = "services",
 	[SET_LOCAL_SERVICES] = "local-services",
 	[SET_ENDPOINTS] = "endpoints",
@@ -27,25 +27,47 @@ static const char *const set_names[SET_COUNT] = {
 	[SET_SOURCE_RANGES] = "source-ranges",
 	[SET_SERVICE_ADDRESSES] = "service-addresses",
 	[SET_CLUSTER_RANGES] = "cluster-ranges",
+	[SET_EGRESS_PODS] = "egress-pods",
+	[SET_INGRESS_PODS] = "ingress-pods",
+	[SET_EXEMPT_CIDRS] = "exempt-cidrs",
+	[SET_EXEMPT_PORTS] = "exempt-ports",
+	[SET_LOCAL_POD_CIDRS] = "local-pod-cidrs",
+	[SET_LOCAL_PODS] = "local-pods",
+	[SET_PODS] = "pods",
+	[SET_BLOCK] = "block",
+	[SET_PORTS] = "ports",
+	[SET_NAMED_PORTS] = "named-ports",
 };
 /* clang-format on */
 
-static const struct set_layout set_layouts[SET_COUNT] = {
-	[SET_SERVICES] = { .frontend = true, .verdict = true, .counter = true },
-	[SET_LOCAL_SERVICES] = { .frontend = true, .verdict = true, .counter = true },
-	[SET_ENDPOINTS] = { .frontend = true, .slot = true, .target = true, .counter = true },
-	[SET_LOCAL_ENDPOINTS] = { .frontend = true, .slot = true, .target = true, .counter = true },
-	[SET_NO_ENDPOINTS] = { .frontend = true, .verdict = true, .counter = true },
-	[SET_AFFINITY_SERVICES] = { .frontend = true, .verdict = true },
-	[SET_MASQUERADE_SERVICES] = { .frontend = true, .verdict = true },
-	[SET_UDP_SERVICES] = { .frontend = true },
-	[SET_UDP_FLOWS] = { .frontend = true, .flow = true },
-	[SET_HAIRPIN] = { .pair = true, .shared = true },
-	[SET_POD_CIDRS] = { .interval = true },
-	[SET_GUARDED_FRONTENDS] = { .frontend = true },
-	[SET_SOURCE_RANGES] = { .frontend = true, .prefix = true },
-	[SET_SERVICE_ADDRESSES] = { .shared = true },
-	[SET_CLUSTER_RANGES] = { .interval = true },
+#define FRONTEND_KEY .addr = true, .frontend = true
+
+static const struct set_layout set_layouts[SET_KINDS] = {
+	[SET_SERVICES] = { FRONTEND_KEY, .verdict = true, .counter = true },
+	[SET_LOCAL_SERVICES] = { FRONTEND_KEY, .verdict = true, .counter = true },
+	[SET_ENDPOINTS] = { FRONTEND_KEY, .slot = true, .target = true, .counter = true },
+	[SET_LOCAL_ENDPOINTS] = { FRONTEND_KEY, .slot = true, .target = true, .counter = true },
+	[SET_NO_ENDPOINTS] = { FRONTEND_KEY, .verdict = true, .counter = true },
+	[SET_AFFINITY_SERVICES] = { FRONTEND_KEY, .verdict = true },
+	[SET_MASQUERADE_SERVICES] = { FRONTEND_KEY, .verdict = true },
+	[SET_UDP_SERVICES] = { FRONTEND_KEY },
+	[SET_UDP_FLOWS] = { FRONTEND_KEY, .flow = true },
+	[SET_HAIRPIN] = { .addr = true, .pair = true, .shared = true },
+	[SET_POD_CIDRS] = { .addr = true, .interval = true },
+	[SET_GUARDED_FRONTENDS] = { FRONTEND_KEY },
+	[SET_SOURCE_RANGES] = { FRONTEND_KEY, .prefix = true },
+	[SET_SERVICE_ADDRESSES] = { .addr = true, .shared = true },
+	[SET_CLUSTER_RANGES] = { .addr = true, .interval = true },
+	[SET_EGRESS_PODS] = { .addr = true, .verdict = true },
+	[SET_INGRESS_PODS] = { .addr = true, .verdict = true },
+	[SET_EXEMPT_CIDRS] = { .addr = true, .interval = true },
+	[SET_EXEMPT_PORTS] = { .ports = true },
+	[SET_LOCAL_POD_CIDRS] = { .addr = true, .interval = true },
+	[SET_LOCAL_PODS] = { .addr = true },
+	[SET_PODS] = { .addr = true, .dynamic = true },
+	[SET_BLOCK] = { .addr = true, .interval = true, .dynamic = true },
+	[SET_PORTS] = { .ports = true, .dynamic = true },
+	[SET_NAMED_PORTS] = { FRONTEND_KEY, .dynamic = true },
 };
 
 static const char *const verdict_chains[VERDICT_COUNT] = {
@@ -77,6 +99,17 @@ enum set_id set_by_name(const char *name)
 const struct set_layout *set_layout(enum set_id set)
 {
 	return &set_layouts[set];
+}
+
+const char *element_set_name(const struct element *e, char text[static SET_NAME_MAX_BYTES])
+{
+	char hex[CONTENT_ID_TEXT];
+
+	if (!set_layouts[e->set].dynamic)
+		return set_names[e->set];
+	snprintf(text, SET_NAME_MAX_BYTES, "%s-%s", set_names[e->set],
+		 content_id_format(&e->id, hex));
+	return text;
 }
 
 const char *verdict_chain(enum verdict v)
@@ -126,20 +159,54 @@ enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number)
 	return VERDICT_NONE;
 }
 
+/* "ingress-0123456789abcdef0123": the policies of a pod. */
+static const char *policies_word(const struct element *e)
+{
+	return e->set == SET_INGRESS_PODS ? "ingress" : "egress";
+}
+
+const char *element_chain_name(const struct element *e, char text[static CHAIN_NAME_MAX_BYTES])
+{
+	char hex[CONTENT_ID_TEXT];
+
+	if (e->verdict != VERDICT_POLICIES)
+		return verdict_chain_name(e->verdict, e->number, text);
+	snprintf(text, CHAIN_NAME_MAX_BYTES, "%s-%s", policies_word(e),
+		 content_id_format(&e->id, hex));
+	return text;
+}
+
+void element_read_chain(struct element *e, const char *name)
+{
+	size_t len = strlen(policies_word(e));
+
+	e->verdict = (uint8_t)verdict_by_chain_name(name, &e->number);
+	if ((e->set == SET_INGRESS_PODS || e->set == SET_EGRESS_PODS) &&
+	    strncmp(name, policies_word(e), len) == 0 && name[len] == '-' &&
+	    content_id_parse(name + len + 1, &e->id))
+		e->verdict = VERDICT_POLICIES;
+}
+
 #define COMPARE_FIELD(a, b, field)                               \
 	do {                                                     \
 		if ((a)->field != (b)->field)                    \
 			return (a)->field < (b)->field ? -1 : 1; \
 	} while (0)
 
+int element_set_cmp(const struct element *a, const struct element *b)
+{
+	COMPARE_FIELD(a, b, set);
+	COMPARE_FIELD(a, b, family);
+	return set_layouts[a->set].dynamic ? content_id_cmp(&a->id, &b->id) : 0;
+}
+
 int element_cmp(const struct element *a, const struct element *b)
 {
 	const struct set_layout *layout = &set_layouts[a->set];
-	int c;
+	int c = element_set_cmp(a, b);
 
-	COMPARE_FIELD(a, b, set);
-	COMPARE_FIELD(a, b, family);
-	c = memcmp(a->addr, b->addr, sizeof(a->addr));
+	if (c == 0)
+		c = memcmp(a->addr, b->addr, sizeof(a->addr));
 	if (c)
 		return c;
 	COMPARE_FIELD(a, b, protocol);
@@ -150,7 +217,7 @@ int element_cmp(const struct element *a, const struct element *b)
 		if (c)
 			return c;
 	}
-	if (layout->flow)
+	if (layout->flow || layout->ports)
 		COMPARE_FIELD(a, b, target_port);
 	return 0;
 }
@@ -160,6 +227,8 @@ bool element_same_value(const struct element *a, const struct element *b)
 	const struct set_layout *layout = &set_layouts[a->set];
 
 	if (layout->verdict && (a->verdict != b->verdict || a->number != b->number))
+		return false;
+	if (a->verdict == VERDICT_POLICIES && content_id_cmp(&a->id, &b->id) != 0)
 		return false;
 	if (layout->target &&
 	    (a->target_port != b->target_port || memcmp(a->other, b->other, sizeof(a->other)) != 0))
@@ -191,27 +260,35 @@ static const char *protocol_keyword(uint8_t protocol)
 	return protocol == PROTOCOL_TCP ? "tcp" : protocol == PROTOCOL_UDP ? "udp" : "sctp";
 }
 
+/* One or a range. */
+static void ports_print(const struct element *e, struct buf *out)
+{
+	buf_printf(out, "%s . %u", protocol_keyword(e->protocol), e->port);
+	if (e->target_port != e->port)
+		buf_printf(out, "-%u", e->target_port);
+}
+
 static void element_print_key(const struct element *e, struct buf *out)
 {
 	const struct set_layout *layout = &set_layouts[e->set];
 	char addr[ADDR_TEXT_MAX], other[PREFIX_TEXT_MAX];
 
-	addr_text(e->family, e->addr, addr);
-	addr_text(e->family, e->other, other);
+	if (layout->addr)
+		buf_puts(out, addr_text(e->family, e->addr, addr));
+	if (layout->pair)
+		buf_printf(out, " . %s", addr_text(e->family, e->other, addr));
+	if (layout->interval && memcmp(e->addr, e->other, sizeof(e->addr)) != 0)
+		buf_printf(out, "-%s", addr_text(e->family, e->other, addr));
 	if (layout->frontend)
-		buf_printf(out, "%s . %s . %u", addr, protocol_keyword(e->protocol), e->port);
-	else if (layout->pair)
-		buf_printf(out, "%s . %s", addr, other);
-	else if (layout->interval && memcmp(e->addr, e->other, sizeof(e->addr)) != 0)
-		buf_printf(out, "%s-%s", addr, other);
-	else
-		buf_puts(out, addr);
+		buf_printf(out, " . %s . %u", protocol_keyword(e->protocol), e->port);
+	if (layout->ports)
+		ports_print(e, out);
 	if (layout->prefix)
 		buf_printf(out, " . %s", prefix_text(e, other));
 	if (layout->slot)
 		buf_printf(out, " . %" PRIu32, e->slot);
 	if (layout->flow)
-		buf_printf(out, " . %s . %u", other, e->target_port);
+		buf_printf(out, " . %s . %u", addr_text(e->family, e->other, addr), e->target_port);
 }
 
 static void element_print_data(const struct element *e, struct buf *out)
@@ -223,7 +300,7 @@ static void element_print_data(const struct element *e, struct buf *out)
 		buf_printf(out, " : %s . %u", addr_text(e->family, e->other, addr), e->target_port);
 	if (!layout->verdict)
 		return;
-	if (verdict_chain_name(e->verdict, e->number, chain))
+	if (element_chain_name(e, chain))
 		buf_printf(out, " : goto %s", chain);
 	else
 		buf_puts(out, e->verdict == VERDICT_DROP ? " : drop" : " : accept");

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "ruleset/content-id.h"
 
 struct buf;
 
@@ -32,7 +33,19 @@ enum set_id {
 	SET_SOURCE_RANGES,       /* frontend . prefix */
 	SET_SERVICE_ADDRESSES,   /* addr */
 	SET_CLUSTER_RANGES,      /* addr to other, an interval */
+	SET_EGRESS_PODS,         /* addr : verdict */
+	SET_INGRESS_PODS,        /* addr : verdict */
+	SET_EXEMPT_CIDRS,        /* addr to other, an interval */
+	SET_EXEMPT_PORTS,        /* protocol . port to target_port, an interval */
+	SET_LOCAL_POD_CIDRS,     /* addr to other, an interval */
+	SET_LOCAL_PODS,          /* addr */
 	SET_COUNT,
+	/* Many of each, told apart by id: see ruleset/definition.h. */
+	SET_PODS,        /* addr */
+	SET_BLOCK,       /* addr to other, an interval */
+	SET_PORTS,       /* protocol . port to target_port, an interval */
+	SET_NAMED_PORTS, /* addr . protocol . port */
+	SET_KINDS,
 };
 
 /* Where a verdict goes. The first ones are verdicts of nftables itself. */
@@ -44,6 +57,7 @@ enum verdict {
 	VERDICT_MASQUERADE_ALL,     /* goto masquerade-all */
 	VERDICT_MASQUERADE_OUTSIDE, /* goto masquerade-outside */
 	VERDICT_MASQUERADE_NODE,    /* goto masquerade-node */
+	VERDICT_POLICIES,           /* goto ingress-ID, egress-ID */
 	/* Dispatch chains, one for every number in use: goto NAME-number. */
 	VERDICT_LB,
 	VERDICT_LOCAL_LB,
@@ -58,6 +72,7 @@ enum element_limit {
 	COMMENT_MAX_BYTES = 127,        /* nft takes 128 with the final zero */
 	DISPATCH_MAX_ENDPOINTS = 65535, /* of one frontend */
 	CHAIN_NAME_MAX_BYTES = 32,
+	SET_NAME_MAX_BYTES = 48,
 };
 
 struct element {
@@ -71,7 +86,9 @@ struct element {
 	uint32_t number;      /* of a dispatch verdict: endpoints, or seconds */
 	uint8_t addr[16];     /* frontend's, hairpin's, an interval's first; network order */
 	uint8_t other[16];    /* target's, hairpin's second, an interval's last, a prefix's first */
-	const char *comment;  /* by comment_from(), owned by the block; NULL: none */
+	struct content_id
+		id; /* of its set, where there are many; of the chain of VERDICT_POLICIES */
+	const char *comment; /* by comment_from(), owned by the block; NULL: none */
 };
 
 /* In our maps' elements: first packets of connections. */
@@ -79,7 +96,7 @@ struct counter {
 	uint64_t packets, bytes;
 };
 
-/* Order: set, family, key. 0 means the same key in the same set. */
+/* Order: set, family, id, key. 0 means the same key in the same set. */
 int element_cmp(const struct element *a, const struct element *b);
 /* Whether data and comment are the same, the keys being so. */
 bool element_same_value(const struct element *a, const struct element *b);
@@ -88,16 +105,23 @@ bool element_same_value(const struct element *a, const struct element *b);
 const char *set_name(enum set_id set);
 /* SET_COUNT when there is no such set. */
 enum set_id set_by_name(const char *name);
+/* The set of @e: as set_name(), or "pods-0123456789abcdef0123". Returns @text. */
+const char *element_set_name(const struct element *e, char text[static SET_NAME_MAX_BYTES]);
+/* The order of the sets that they are in. 0: one set of one table. */
+int element_set_cmp(const struct element *a, const struct element *b);
 
 struct set_layout {
+	bool addr;     /* the key begins with addr */
 	bool slot;     /* a slot behind the frontend */
-	bool frontend; /* key is addr . protocol . port */
+	bool frontend; /* . protocol . port behind it */
 	bool target;   /* data is other . target_port */
 	bool flow;     /* other . target_port are the end of the key */
 	bool verdict;  /* data is a verdict */
 	bool interval; /* addr to other */
 	bool prefix;   /* other and slot, as a prefix, behind the frontend */
 	bool pair;     /* key is addr . other */
+	bool ports;    /* key is protocol . port, to target_port */
+	bool dynamic;  /* many sets, by id */
 	bool shared;   /* several owners may want the same element */
 	bool counter;  /* its elements count */
 };
@@ -108,8 +132,12 @@ const char *verdict_chain(enum verdict v);
 /* "lb-3", "refuse", ... @text has room for CHAIN_NAME_MAX_BYTES. NULL when it is no chain. */
 const char *verdict_chain_name(enum verdict v, uint32_t number,
 			       char text[static CHAIN_NAME_MAX_BYTES]);
-/* The reverse. VERDICT_NONE when no verdict of ours goes to a chain of that name. */
+/* The chain that @e goes to, as verdict_chain_name(). */
+const char *element_chain_name(const struct element *e, char text[static CHAIN_NAME_MAX_BYTES]);
+/* The reverse of verdict_chain_name(). VERDICT_NONE when no verdict of ours goes to a chain of that name. */
 enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number);
+/* Read what @e goes to from a chain's name; VERDICT_NONE as above. */
+void element_read_chain(struct element *e, const char *name);
 
 /* The element as nft text, "10.96.0.10 . tcp . 80 comment "default/web:http" : goto lb-2". */
 void element_print(const struct element *e, struct buf *out);

@@ -18,7 +18,8 @@ struct owner {
 };
 
 struct ruleset {
-	struct table owners; /* of struct owner, by name */
+	struct table owners;      /* of struct owner, by name */
+	struct table definitions; /* of struct definition, in the blocks, by family and name */
 	struct uses uses;
 	size_t n_owned;         /* elements of all blocks that are not shared */
 	struct owner *changed;  /* since all was accepted */
@@ -41,14 +42,28 @@ static bool owner_equal(const void *a, const void *b)
 	return strcmp(x->name, y->name) == 0;
 }
 
+static uint64_t definition_hash(const void *item)
+{
+	const struct definition *d = item;
+
+	return hash_bytes(d->name, strlen(d->name)) + d->family;
+}
+
+static bool definition_equal(const void *a, const void *b)
+{
+	return definition_cmp(a, b) == 0;
+}
+
 int ruleset_new(struct ruleset **ret)
 {
 	static const struct table_type owner_type = { owner_hash, owner_equal };
+	static const struct table_type definition_type = { definition_hash, definition_equal };
 	struct ruleset *rs = calloc(1, sizeof(*rs));
 
 	if (!rs)
 		return -ENOMEM;
 	rs->owners.type = &owner_type;
+	rs->definitions.type = &definition_type;
 	uses_init(&rs->uses);
 	*ret = rs;
 	return 0;
@@ -71,6 +86,7 @@ struct ruleset *ruleset_free(struct ruleset *rs)
 	while ((o = table_next(&rs->owners, &position)))
 		owner_free(o);
 	table_free(&rs->owners);
+	table_free(&rs->definitions);
 	uses_free(&rs->uses);
 	flows_free(&rs->gone);
 	free(rs);
@@ -111,6 +127,11 @@ static int element_cmp_qsort(const void *a, const void *b)
 	return element_cmp(a, b);
 }
 
+static int definition_cmp_qsort(const void *a, const void *b)
+{
+	return definition_cmp(a, b);
+}
+
 /* Sort, and drop the repetitions of shared elements; any other repetition is an error. */
 static int block_settle(struct block *b, const char *owner, struct error *err)
 {
@@ -128,6 +149,8 @@ static int block_settle(struct block *b, const char *owner, struct error *err)
 		b->elements[n++] = b->elements[i];
 	}
 	b->n = n;
+	array_sort(b->definitions, b->n_definitions, sizeof(b->definitions[0]),
+		   definition_cmp_qsort);
 	flows_settle(&b->flows);
 	return 0;
 }
@@ -181,6 +204,22 @@ static void blocks_compare(const struct block *old, const struct block *new, str
 			element_disappears(&old->elements[i++], tx);
 		if (c >= 0)
 			element_appears(&new->elements[j++], tx);
+	}
+}
+
+/* What went is left to be swept: a chain can't go together with the last element that goes to it. */
+static void definitions_compare(const struct block *old, const struct block *new,
+				struct transaction *tx)
+{
+	for (size_t i = 0; new &&i < new->n_definitions; i++) {
+		const struct definition *d = &new->definitions[i];
+		const struct definition *before = old ? array_find(d, old->definitions,
+								   old->n_definitions, sizeof(*d),
+								   definition_cmp_qsort) :
+							NULL;
+
+		if (!before || !definition_same(before, d))
+			transaction_define(tx, d);
 	}
 }
 
@@ -300,6 +339,21 @@ static void owner_mark_reverted(struct ruleset *rs, struct owner *o, bool revert
 	*link = o->next_reverted;
 }
 
+/* Each is in one block only, but for the moment in which one takes the place of another. */
+static void ruleset_undefine(struct ruleset *rs, const struct block *b)
+{
+	for (size_t i = 0; b && i < b->n_definitions; i++)
+		if (table_find(&rs->definitions, &b->definitions[i]) == &b->definitions[i])
+			table_take(&rs->definitions, &b->definitions[i]);
+}
+
+/* There is room. */
+static void ruleset_define(struct ruleset *rs, struct block *b)
+{
+	for (size_t i = 0; b && i < b->n_definitions; i++)
+		table_put(&rs->definitions, &b->definitions[i]);
+}
+
 /* @new (settled, its uses counted; may be NULL) in the place of what @o has. */
 static void owner_set(struct ruleset *rs, struct owner *o, struct block *new,
 		      struct transaction *tx)
@@ -307,6 +361,8 @@ static void owner_set(struct ruleset *rs, struct owner *o, struct block *new,
 	struct block *old = o->block;
 
 	block_drop_uses(rs, old, tx);
+	ruleset_undefine(rs, old);
+	ruleset_define(rs, new);
 	o->block = new;
 	if (!o->changed) {
 		owner_mark_changed(rs, o, old);
@@ -319,8 +375,10 @@ static void owner_set(struct ruleset *rs, struct owner *o, struct block *new,
 
 static int ruleset_count_block(struct ruleset *rs, const struct block *b, struct transaction *tx)
 {
-	int r = b ? block_take_uses(rs, b, tx) : 0;
+	int r = b ? table_reserve_many(&rs->definitions, b->n_definitions) : 0;
 
+	if (r == 0 && b)
+		r = block_take_uses(rs, b, tx);
 	if (r == 0)
 		rs->n_owned += block_count_owned(b);
 	return r;
@@ -357,6 +415,7 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 		block_yield(other->block, new, rs, tx);
 	if (tx) {
 		tx->affinity |= block_has_affinity(o->block) || block_has_affinity(new);
+		definitions_compare(o->block, new, tx);
 		blocks_compare(o->block, new, tx);
 	}
 	owner_set(rs, o, TAKE_PTR(new), tx);
@@ -407,13 +466,21 @@ int ruleset_whole(const struct ruleset *rs, struct transaction *tx)
 	const struct owner *o;
 	size_t position = 0;
 
-	while ((o = table_next(&rs->owners, &position)))
+	while ((o = table_next(&rs->owners, &position))) {
 		for (size_t i = 0; o->block && i < o->block->n; i++)
 			element_appears(&o->block->elements[i], tx);
+		for (size_t i = 0; o->block && i < o->block->n_definitions; i++)
+			transaction_define(tx, &o->block->definitions[i]);
+	}
 	position = 0;
 	while ((s = table_next(&rs->uses.shared, &position)))
 		transaction_add(tx, &s->element);
 	return transaction_settle(tx);
+}
+
+bool ruleset_defines(const struct ruleset *rs, const struct definition *d)
+{
+	return table_find(&rs->definitions, d);
 }
 
 bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d)

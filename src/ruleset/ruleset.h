@@ -4,6 +4,8 @@
  * block, and writes what changed into the pending transaction. Cost follows the block, not the
  * ruleset. Elements of shared sets (hairpin) are counted: they are there while any owner wants them.
  * Dispatch chains (lb-3) are counted the same way and made when the first element goes to them.
+ * Sets and chains of network policy are part of blocks, each of one block only; who refers to them
+ * sees to it that they are there.
  * Pure memory: no clock, no I/O.
  */
 #ifndef KUBE_NFT_RULESET_RULESET_H
@@ -14,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "ruleset/definition.h"
 #include "ruleset/element.h"
 #include "ruleset/flows.h"
 #include "ruleset/transaction.h"
@@ -28,6 +31,8 @@ struct block {
 	struct element *elements; /* owned, malloc */
 	size_t n;
 	size_t capacity;
+	struct definition *definitions; /* owned, malloc */
+	size_t n_definitions, cap_definitions;
 	struct flows flows; /* that may go on */
 };
 
@@ -36,6 +41,8 @@ struct block *block_free(struct block *b); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct block, block_free);
 /* The next element to be filled, zeroed; NULL when memory is short. Valid until the next call. */
 struct element *block_add(struct block *b);
+/* The next set or chain to be described, zeroed; as block_add(). */
+struct definition *block_define(struct block *b);
 /* A comment made safe by comment_from(), kept in the block. NULL when memory is short. */
 const char *block_comment(struct block *b, const char *text);
 
@@ -57,9 +64,12 @@ void ruleset_accept(struct ruleset *rs);
  * changes nothing. */
 int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept);
 
-/* All elements, settled, as additions of the empty @tx, and all dispatch chains in use. 0, -ENOMEM. */
+/* All elements, settled, as additions of the empty @tx, all definitions, and all dispatch chains in use.
+ * 0, -ENOMEM. */
 int ruleset_whole(const struct ruleset *rs, struct transaction *tx);
 
+/* Whether somebody has defined the set or chain of this kind, family and name. */
+bool ruleset_defines(const struct ruleset *rs, const struct definition *d);
 /* Whether any element goes to this dispatch chain. */
 bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d);
 

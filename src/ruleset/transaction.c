@@ -47,6 +47,19 @@ void transaction_need_chain(struct transaction *tx, const struct dispatch *d)
 	tx->chains[tx->n_chains++] = *d;
 }
 
+void transaction_define(struct transaction *tx, const struct definition *d)
+{
+	if (tx->error == 0)
+		tx->error = ARRAY_RESERVE(tx->definitions, tx->n_definitions, tx->cap_definitions);
+	if (tx->error < 0)
+		return;
+	tx->definitions[tx->n_definitions] = (struct definition_change){
+		.definition = *d,
+		.order = (uint32_t)tx->n_definitions,
+	};
+	tx->n_definitions++;
+}
+
 void transaction_keep(struct transaction *tx, struct arena *comments)
 {
 	if (tx->error == 0)
@@ -122,18 +135,69 @@ static void chains_settle(struct transaction *tx)
 	tx->n_chains = n;
 }
 
+static int definition_change_cmp(const void *a, const void *b)
+{
+	const struct definition_change *x = a, *y = b;
+	int c = definition_cmp(&x->definition, &y->definition);
+
+	return c ? c : x->order < y->order ? -1 : 1;
+}
+
+/* The last word on each counts. */
+static void definitions_settle(struct transaction *tx)
+{
+	struct definition_change *all = tx->definitions;
+	size_t n = 0;
+
+	array_sort(all, tx->n_definitions, sizeof(*all), definition_change_cmp);
+	for (size_t i = 0; i < tx->n_definitions; i++) {
+		if (n > 0 && definition_cmp(&all[n - 1].definition, &all[i].definition) == 0)
+			n--;
+		all[n++] = all[i];
+	}
+	tx->n_definitions = n;
+}
+
 int transaction_settle(struct transaction *tx)
 {
 	if (tx->error == 0 && tx->n_changes > 0)
 		changes_settle(tx);
 	if (tx->error == 0 && tx->n_chains > 0)
 		chains_settle(tx);
+	if (tx->error == 0 && tx->n_definitions > 0)
+		definitions_settle(tx);
 	return tx->error;
 }
 
 bool transaction_is_empty(const struct transaction *tx)
 {
-	return tx->n_changes == 0;
+	return tx->n_changes == 0 && tx->n_definitions == 0;
+}
+
+/* Where in the order of sets @e's begins (@behind false) or ends. */
+static size_t set_border(const struct transaction *tx, const struct element *e, bool behind)
+{
+	size_t low = 0, high = tx->n_changes;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int c = element_set_cmp(&tx->changes[middle].element, e);
+
+		if (c < 0 || (c == 0 && behind))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+const struct change *transaction_set(const struct transaction *tx, const struct element *e,
+				     size_t *ret_n)
+{
+	size_t first = set_border(tx, e, false);
+
+	*ret_n = set_border(tx, e, true) - first;
+	return tx->changes ? tx->changes + first : NULL;
 }
 
 void transaction_reset(struct transaction *tx)
@@ -142,6 +206,7 @@ void transaction_reset(struct transaction *tx)
 		arena_free(tx->comments[--tx->n_comments]);
 	tx->n_changes = 0;
 	tx->n_chains = 0;
+	tx->n_definitions = 0;
 	tx->affinity = false;
 	tx->error = 0;
 }
@@ -151,6 +216,7 @@ void transaction_free(struct transaction *tx)
 	transaction_reset(tx);
 	free(tx->changes);
 	free(tx->chains);
+	free(tx->definitions);
 	free(tx->comments);
 	*tx = (struct transaction){ 0 };
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "ruleset/definition.h"
 #include "ruleset/element.h"
 
 struct arena;
@@ -29,6 +30,11 @@ struct change {
 	bool add;
 };
 
+struct definition_change {
+	struct definition definition;
+	uint32_t order; /* as above */
+};
+
 /* The comments of additions are the ruleset's blocks' own. A block that is replaced while the transaction
  * is being made leaves its comments here, so that they live as long as what points at them. */
 struct transaction {
@@ -36,6 +42,10 @@ struct transaction {
 	size_t n_changes, cap_changes;
 	struct dispatch *chains; /* that the additions go to; made first where they are missing */
 	size_t n_chains, cap_chains;
+	/* Sets and chains that are to be as this, made where they are missing. Those that nobody
+	 * wants any more are not told of: tables_sweep(). */
+	struct definition_change *definitions;
+	size_t n_definitions, cap_definitions;
 	struct arena **comments; /* owned */
 	size_t n_comments, cap_comments;
 	bool affinity; /* Services that remember their clients have changed */
@@ -45,11 +55,15 @@ struct transaction {
 void transaction_add(struct transaction *tx, const struct element *e);
 void transaction_delete(struct transaction *tx, const struct element *e);
 void transaction_need_chain(struct transaction *tx, const struct dispatch *d);
+void transaction_define(struct transaction *tx, const struct definition *d);
 /* Take @comments, freed when the transaction is reset. */
 void transaction_keep(struct transaction *tx, struct arena *comments);
 /* Sort by set, family and key, keep the net effect. 0 or the error that stuck. */
 int transaction_settle(struct transaction *tx);
 bool transaction_is_empty(const struct transaction *tx);
+/* The changes of the set of @e, which need be no more than its name, in a settled transaction. */
+const struct change *transaction_set(const struct transaction *tx, const struct element *e,
+				     size_t *ret_n);
 /* Forget the content, keep the memory. */
 void transaction_reset(struct transaction *tx);
 void transaction_free(struct transaction *tx);

@@ -72,7 +72,7 @@ def test_N3_refused_sweep_is_made_up_for(node: LoneNode) -> None:
     node.faults.arm(Fault.REFUSE, error=errno.EBUSY)
     node.faults.wait_hits()
     node.check()
-    assert node.agent.logged("unused chains are left")
+    assert node.agent.logged("unused sets and chains are left")
     assert not node.agent.logged(READ_BACK)
 
 

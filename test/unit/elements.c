@@ -19,6 +19,14 @@ struct destination {
 	uint32_t number;
 };
 
+/* Of chains that are always there. */
+#define POD_DESTINATIONS                                                                        \
+	{ VERDICT_REFUSE, 0 }, { VERDICT_DROP, 0 }, { VERDICT_ACCEPT, 0 }, { VERDICT_DROP, 0 }, \
+		{ VERDICT_ACCEPT, 0 },                                                          \
+	{                                                                                       \
+		VERDICT_DROP, 0                                                                 \
+	}
+
 /* By set, then value. */
 static const struct destination destinations[SET_COUNT][N_VALUES] = {
 	[SET_SERVICES] = {
@@ -53,6 +61,8 @@ static const struct destination destinations[SET_COUNT][N_VALUES] = {
 		{ VERDICT_LEARN_AFFINITY, 2 },
 		{ VERDICT_LEARN_AFFINITY, 2 },
 	},
+	[SET_EGRESS_PODS] = { POD_DESTINATIONS },
+	[SET_INGRESS_PODS] = { POD_DESTINATIONS },
 	[SET_MASQUERADE_SERVICES] = {
 		{ VERDICT_MASQUERADE_ALL, 0 },
 		{ VERDICT_MASQUERADE_OUTSIDE, 0 },
@@ -88,7 +98,7 @@ static void interval_end(const struct element *e, uint8_t ret[static 16])
 
 bool set_has_values(enum set_id set)
 {
-	return set_layout(set)->frontend;
+	return set_layout(set)->frontend || set_layout(set)->verdict;
 }
 
 struct element element_make(enum set_id set, uint8_t family, unsigned key, unsigned value)
@@ -100,11 +110,18 @@ struct element element_make(enum set_id set, uint8_t family, unsigned key, unsig
 	const struct set_layout *layout = set_layout(set);
 	struct element e = { .set = (uint8_t)set, .family = family };
 
-	addr_make(family, 10, key, e.addr);
+	if (layout->addr)
+		addr_make(family, 10, key, e.addr);
 	if (layout->frontend) {
 		e.protocol = protocols[key % 3];
 		e.port = (uint16_t)(key % 1000 + 1);
+	}
+	if (layout->frontend || layout->verdict)
 		e.comment = comments[value];
+	if (layout->ports) {
+		e.protocol = PROTOCOL_TCP;
+		e.port = (uint16_t)(key * 10);
+		e.target_port = (uint16_t)(e.port + key % 10);
 	}
 	if (layout->slot)
 		e.slot = key % 4;

@@ -180,10 +180,12 @@ static void table_read(struct kernel *k, uint8_t family, struct dump *ret)
 {
 	size_t strange = 0;
 
-	for (unsigned set = 0; set < SET_COUNT; set++)
-		if (dump_set(ret, k->nl, family, TABLE_NAME, (enum set_id)set, &strange, &k->err) <
-		    0)
+	for (unsigned set = 0; set < SET_COUNT; set++) {
+		const struct element in = { .set = (uint8_t)set, .family = family };
+
+		if (dump_set(ret, k->nl, TABLE_NAME, &in, &strange, &k->err) < 0)
 			fail_msg("%s", k->err.message);
+	}
 	assert_int_equal(strange, 0);
 }
 

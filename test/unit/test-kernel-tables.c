@@ -19,14 +19,9 @@
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
-static bool chain_used(const struct dispatch *d, void *userdata)
-{
-	return ruleset_uses_chain(userdata, d);
-}
-
 static void sweep(struct kernel *k)
 {
-	if (tables_sweep(k->tables, chain_used, k->ruleset, &k->err) < 0)
+	if (tables_sweep(k->tables, k->ruleset, &k->err) < 0)
 		fail_msg("%s", k->err.message);
 }
 
@@ -99,7 +94,7 @@ static void test_sweep_that_fails_forgets_nothing(struct kernel *k)
 	kernel_change(k, &e, 1);
 	nft(k, "add rule ip kube-nft output jump lb-2");
 	kernel_change(k, NULL, 0);
-	assert_int_equal(tables_sweep(k->tables, chain_used, k->ruleset, &k->err), -EBUSY);
+	assert_int_equal(tables_sweep(k->tables, k->ruleset, &k->err), -EBUSY);
 	assert_true(has_chain(k, "ip", "lb-2"));
 	kernel_change(k, &e, 1);
 	kernel_change(k, NULL, 0);

@@ -202,8 +202,9 @@ static void test_every_verdict_has_its_chain(void **state)
 	(void)state;
 	template_print_skeleton(AF_INET, "x", &text);
 	for (unsigned v = VERDICT_REFUSE; v < VERDICT_COUNT; v++)
-		assert_non_null(object(buf_text(&text), "chain",
-				       verdict_chain_name((enum verdict)v, 1, name)));
+		if (v != VERDICT_POLICIES)
+			assert_non_null(object(buf_text(&text), "chain",
+					       verdict_chain_name((enum verdict)v, 1, name)));
 }
 
 static void test_skeleton_is_dormant_with_one_pattern_each(void **state)

@@ -1,0 +1,601 @@
+#include "policy/policies.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "policy/chains.h"
+#include "policy/claims.h"
+#include "policy/combinations.h"
+#include "policy/internal.h"
+#include "policy/node-sets.h"
+#include "policy/pods.h"
+#include "policy/references.h"
+#include "policy/selections.h"
+#include "ruleset/ruleset.h"
+#include "store/store.h"
+
+enum { OWNER_BYTES = sizeof("policy /") + 2 * OBJECT_MAX_NAME };
+
+void queue_add(struct queue *q, struct queue_link *l)
+{
+	if (l->queued)
+		return;
+	*l = (struct queue_link){ .queued = true };
+	*q->end = l;
+	q->end = &l->next;
+}
+
+struct queue_link *queue_first(const struct queue *q)
+{
+	return q->first;
+}
+
+void queue_drop_first(struct queue *q)
+{
+	struct queue_link *l = q->first;
+
+	q->first = l->next;
+	if (!q->first)
+		q->end = &q->first;
+	*l = (struct queue_link){ .queued = false };
+}
+
+bool policies_family(const struct policies *p, size_t i, uint8_t *ret)
+{
+	const bool first = i == 0;
+
+	if (p->config.ipv4 && p->config.ipv6)
+		*ret = first ? AF_INET : AF_INET6;
+	else
+		*ret = p->config.ipv4 ? AF_INET : AF_INET6;
+	return first || (i == 1 && p->config.ipv4 && p->config.ipv6);
+}
+
+static uint64_t policy_hash(const void *item)
+{
+	const struct policy_state *st = item;
+
+	return table_hash_texts(st->namespace, st->name);
+}
+
+static bool policy_equal(const void *a, const void *b)
+{
+	const struct policy_state *x = a, *y = b;
+
+	return strcmp(x->name, y->name) == 0 && strcmp(x->namespace, y->namespace) == 0;
+}
+
+int policies_new(const struct policies_config *config, struct store *s, problem_report_fn report,
+		 void *userdata, struct policies **ret)
+{
+	static const struct table_type policy_type = { policy_hash, policy_equal };
+	struct policies *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->config = *config;
+	p->problems.report = report;
+	p->problems.userdata = userdata;
+	p->policies.type = &policy_type;
+	pods_init(p);
+	claims_of_pods_init(p);
+	selections_init(p);
+	references_init(p);
+	combinations_init(p);
+	p->evaluate.end = &p->evaluate.first;
+	p->render.end = &p->render.first;
+	p->settle.end = &p->settle.first;
+	store_watch(s, KIND_POD);
+	store_watch(s, KIND_NAMESPACE);
+	store_watch(s, KIND_NETWORK_POLICY);
+	*ret = p;
+	return 0;
+}
+
+static void references_free(struct references *refs)
+{
+	free(refs->selections);
+	free(refs->sets);
+}
+
+static void policy_free(struct policy_state *st)
+{
+	selection_free(st->target);
+	references_free(&st->references);
+	references_free(&st->dropped);
+	free(st->problems.hashes);
+	free(st);
+}
+
+struct policies *policies_free(struct policies *p)
+{
+	struct policy_state *st;
+	size_t position = 0;
+
+	if (!p)
+		return NULL;
+	while ((st = table_next(&p->policies, &position)))
+		policy_free(st);
+	table_free(&p->policies);
+	combinations_close(p);
+	references_close(p);
+	selections_close(p);
+	claims_of_pods_close(p);
+	pods_close(p);
+	prefixes_free(&p->pod_cidrs);
+	free(p);
+	return NULL;
+}
+
+/* Policies ---------------------------------------------------------------------------------------- */
+
+static int policy_get(struct policies *p, const struct object *o, struct policy_state **ret)
+{
+	const struct policy_state probe = { .namespace = o->namespace, .name = o->name };
+	size_t namespace_size = strlen(o->namespace) + 1, name_size = strlen(o->name) + 1;
+	struct policy_state *st = table_find(&p->policies, &probe);
+
+	if (!st) {
+		if (table_reserve(&p->policies) < 0)
+			return -ENOMEM;
+		st = calloc(1, sizeof(*st) + namespace_size + name_size);
+		if (!st)
+			return -ENOMEM;
+		st->namespace = memcpy(st->text, o->namespace, namespace_size);
+		st->name = memcpy(st->text + namespace_size, o->name, name_size);
+		table_put(&p->policies, st);
+	}
+	*ret = st;
+	return 0;
+}
+
+static int policy_drop_target(struct policies *p, struct policy_state *st)
+{
+	int r = st->target ? selection_each_pod(p, st->target, pod_leaves) : 0;
+
+	if (r < 0 || !st->target)
+		return r;
+	selections_take_out(p, st->target);
+	st->target = selection_free(st->target);
+	return 0;
+}
+
+static int policy_set_target(struct policies *p, struct policy_state *st)
+{
+	const struct selection_spec spec = {
+		.kind = SELECTION_TARGET,
+		.local = true,
+		.namespace = st->namespace,
+		.pods = &st->object->pods,
+	};
+	_cleanup_(selection_freep) struct selection *new = NULL;
+	int r = selection_new(&spec, &new);
+
+	if (r < 0)
+		return r;
+	if (!st->target || content_id_cmp(&st->target->id, &new->id) != 0) {
+		new->policy = st;
+		r = policy_drop_target(p, st);
+		if (r == 0)
+			r = selections_file(p, new);
+		if (r < 0)
+			return r;
+		st->target = TAKE_PTR(new);
+	}
+	/* Memory may have ended half way the last time. */
+	return selection_each_pod(p, st->target, pod_enters);
+}
+
+static int judge_anew(struct policies *p, struct pod_state *pod, struct selection *s)
+{
+	(void)s;
+	pod->judged_anew = true;
+	queue_add(&p->render, &pod->render);
+	return 0;
+}
+
+static int policy_changed(const struct object *before, const struct object *now, void *userdata)
+{
+	const struct network_policy *object = (const void *)now;
+	struct policies *p = userdata;
+	struct policy_state *st;
+
+	if (policy_get(p, now ? now : before, &st) < 0)
+		return -ENOMEM;
+	st->object = object;
+	st->changed = true;
+	queue_add(&p->settle, &st->settle);
+	if (!now)
+		return 0;
+	if (policy_set_target(p, st) < 0)
+		return -ENOMEM;
+	if (st->isolates[INGRESS] != object->ingress || st->isolates[EGRESS] != object->egress)
+		selection_each_pod(p, st->target, judge_anew);
+	st->isolates[INGRESS] = object->ingress;
+	st->isolates[EGRESS] = object->egress;
+	return 0;
+}
+
+/* Its namespace is being deleted, policies first: they hold until the last pod is gone. */
+static bool policy_is_held(const struct policies *p, const struct policy_state *st)
+{
+	const struct namespace_state *ns = namespace_find(p, st->namespace);
+
+	return !st->object && st->n_pods > 0 && ns && ns->ending;
+}
+
+static const char *policy_owner(const struct policy_state *st, char text[static OWNER_BYTES])
+{
+	snprintf(text, OWNER_BYTES, "policy %s/%s", st->namespace, st->name);
+	return text;
+}
+
+/* What the old chains refer to goes last, so that what the new ones share with them stays. */
+static int policy_replace_chains(struct policies *p, struct policy_state *st, struct block *block)
+{
+	char owner[OWNER_BYTES];
+	int r = ruleset_replace(p->ruleset, policy_owner(st, owner), block, p->tx, p->err);
+
+	return r < 0 ? r : references_drop(p, &st->dropped);
+}
+
+/* From here on both lists are to be released; what is shared stays. */
+static int policy_retire_references(struct policies *p, struct policy_state *st)
+{
+	int r = references_drop(p, &st->dropped);
+
+	if (r < 0)
+		return r;
+	st->dropped = st->references;
+	st->references = (struct references){ 0 };
+	return 0;
+}
+
+static void policy_count_closed(struct policies *p, struct policy_state *st, bool closed)
+{
+	if (closed && !st->closed)
+		p->stats.closed++;
+	if (!closed && st->closed)
+		p->stats.closed--;
+	st->closed = closed;
+}
+
+/* -E2BIG is the policy's own fault. */
+static int policy_build(struct policies *p, struct policy_state *st, struct block **ret)
+{
+	struct error err = { 0 };
+	int r = -E2BIG;
+
+	policy_count_closed(p, st, false);
+	if (st->object->problem)
+		problems_add(&p->problems, "PolicyNotUnderstood",
+			     "it closes the pods that it selects: %s", st->object->problem);
+	else
+		r = chains_build(p, st, ret, &err);
+	if (r != -E2BIG)
+		return r;
+	if (!st->object->problem)
+		problems_add(&p->problems, "PolicyTooLarge",
+			     "it closes the pods that it selects: %s", err.message);
+	policy_count_closed(p, st, true);
+	r = references_drop(p, &st->references);
+	return r < 0 ? r : chains_build_closed(p, st, ret);
+}
+
+static int policy_activate(struct policies *p, struct policy_state *st)
+{
+	struct block *block;
+	int r = policy_retire_references(p, st);
+
+	if (r < 0)
+		return r;
+	problems_begin(&p->problems, &st->object->object, &st->problems);
+	r = policy_build(p, st, &block);
+	if (r == 0)
+		r = problems_end(&p->problems, &st->problems);
+	if (r == 0)
+		r = policy_replace_chains(p, st, block);
+	if (r < 0)
+		return r;
+	p->stats.policies += !st->active;
+	st->active = true;
+	st->changed = false;
+	return 0;
+}
+
+static int policy_deactivate(struct policies *p, struct policy_state *st)
+{
+	int r = policy_retire_references(p, st);
+
+	if (r == 0)
+		r = policy_replace_chains(p, st, NULL);
+	if (r < 0)
+		return r;
+	policy_count_closed(p, st, false);
+	p->stats.policies -= st->active;
+	st->active = false;
+	return 0;
+}
+
+static int policy_settle(struct policies *p, struct policy_state *st, bool *ret_gone)
+{
+	int r = 0;
+
+	*ret_gone = false;
+	if (policy_is_held(p, st))
+		return 0;
+	if (!st->object)
+		r = policy_drop_target(p, st);
+	if (r == 0 && st->object && st->n_pods > 0)
+		return st->changed || !st->active ? policy_activate(p, st) : 0;
+	if (r == 0 && (st->active || st->dropped.n_selections + st->dropped.n_sets > 0))
+		r = policy_deactivate(p, st);
+	*ret_gone = r == 0 && !st->object;
+	return r;
+}
+
+/* A policy that comes into force has its peers enter their sets here. */
+static int policies_settle(struct policies *p)
+{
+	struct queue_link *l;
+
+	while ((l = queue_first(&p->settle))) {
+		struct policy_state *st = CONTAINER_OF(l, struct policy_state, settle);
+		bool gone;
+		int r = policy_settle(p, st, &gone);
+
+		if (r < 0)
+			return r;
+		queue_drop_first(&p->settle);
+		if (gone)
+			policy_free(table_take(&p->policies, st));
+	}
+	return 0;
+}
+
+/* Pods -------------------------------------------------------------------------------------------- */
+
+static struct element *pod_element(struct block *b, enum set_id set, const struct addr *a,
+				   const char *comment)
+{
+	struct element *e = block_add(b);
+
+	if (!e)
+		return NULL;
+	e->set = (uint8_t)set;
+	e->family = a->family;
+	memcpy(e->addr, a->bytes, sizeof(e->addr));
+	e->comment = comment;
+	return e;
+}
+
+static int add_verdicts(struct block *b, const struct pod_state *pod, const struct addr *a,
+			const char *comment)
+{
+	static const enum set_id maps[DIRECTIONS] = { SET_INGRESS_PODS, SET_EGRESS_PODS };
+
+	for (enum direction d = INGRESS; d < DIRECTIONS; d++) {
+		struct element *e;
+
+		if (!pod->combinations[d])
+			continue;
+		e = pod_element(b, maps[d], a, comment);
+		if (!e)
+			return -ENOMEM;
+		e->verdict = VERDICT_POLICIES;
+		e->id = pod->combinations[d]->id;
+	}
+	return 0;
+}
+
+static bool port_is_named(const struct container_port *port, const struct selection_spec *spec)
+{
+	for (size_t i = 0; i < spec->n_names; i++)
+		if (port->protocol == spec->names[i].protocol &&
+		    strcmp(port->name, spec->names[i].name) == 0)
+			return true;
+	return false;
+}
+
+/* Two containers may have one port. */
+static bool port_is_repeated(const struct pod *pod, size_t i, const struct selection_spec *spec)
+{
+	for (size_t j = 0; j < i; j++)
+		if (pod->ports[j].port == pod->ports[i].port &&
+		    pod->ports[j].protocol == pod->ports[i].protocol &&
+		    port_is_named(&pod->ports[j], spec))
+			return true;
+	return false;
+}
+
+static int add_named_ports(struct block *b, const struct pod_state *pod, const struct selection *s,
+			   const struct addr *a, const char *comment)
+{
+	const struct pod *object = pod->object;
+
+	for (size_t i = 0; i < object->n_ports; i++) {
+		struct element *e;
+
+		if (!port_is_named(&object->ports[i], &s->spec) ||
+		    port_is_repeated(object, i, &s->spec))
+			continue;
+		e = pod_element(b, SET_NAMED_PORTS, a, comment);
+		if (!e)
+			return -ENOMEM;
+		e->id = s->id;
+		e->protocol = (uint8_t)object->ports[i].protocol;
+		e->port = object->ports[i].port;
+	}
+	return 0;
+}
+
+static int add_memberships(struct block *b, const struct pod_state *pod, const struct addr *a,
+			   const char *comment)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < pod->n_selections; i++) {
+		const struct selection *s = pod->selections[i];
+		struct element *e;
+
+		if (s->spec.kind == SELECTION_NAMED_PORTS)
+			r = add_named_ports(b, pod, s, a, comment);
+		if (s->spec.kind != SELECTION_PODS)
+			continue;
+		e = pod_element(b, SET_PODS, a, comment);
+		if (!e)
+			return -ENOMEM;
+		e->id = s->id;
+	}
+	return r;
+}
+
+static int add_addr(const struct policies *p, struct block *b, const struct pod_state *pod,
+		    const struct addr *a, const char *comment)
+{
+	int r = add_memberships(b, pod, a, comment);
+
+	if (r == 0 && pod->local)
+		r = add_verdicts(b, pod, a, comment);
+	if (r == 0 && pod->local && p->config.default_deny)
+		r = pod_element(b, SET_LOCAL_PODS, a, comment) ? 0 : -ENOMEM;
+	return r;
+}
+
+static bool family_is_on(const struct policies *p, uint8_t family)
+{
+	return family == AF_INET ? p->config.ipv4 : p->config.ipv6;
+}
+
+static int pod_build(const struct policies *p, const struct pod_state *pod, const char *name,
+		     struct block **ret)
+{
+	_cleanup_(block_freep) struct block *b = NULL;
+	const char *comment;
+	int r = block_new(0, &b);
+
+	comment = r == 0 ? block_comment(b, name) : NULL;
+	if (!comment)
+		return -ENOMEM;
+	for (size_t i = 0; r == 0 && i < pod->n_addrs; i++)
+		if (family_is_on(p, pod->addrs[i].family) && pod_owns(p, pod, i))
+			r = add_addr(p, b, pod, &pod->addrs[i], comment);
+	if (r == 0 && b->n > 0)
+		*ret = TAKE_PTR(b);
+	return r;
+}
+
+static const char *pod_owner(const struct pod_state *pod, char text[static OWNER_BYTES])
+{
+	snprintf(text, OWNER_BYTES, "pod %s/%s", pod->namespace->name, pod->name);
+	return text;
+}
+
+static void pod_count(struct policies *p, const struct pod_state *pod, int sign)
+{
+	if (pod->combinations[INGRESS] || pod->combinations[EGRESS])
+		p->stats.pods += (size_t)sign;
+}
+
+static int pod_render(struct policies *p, struct pod_state *pod)
+{
+	struct block *block = NULL;
+	char owner[OWNER_BYTES];
+	bool empty;
+	int r = 0;
+
+	if (pod->judged_anew) {
+		pod_count(p, pod, -1);
+		r = combinations_assign(p, pod);
+		pod_count(p, pod, 1);
+	}
+	if (r == 0)
+		r = pod_build(p, pod, strchr(pod_owner(pod, owner), ' ') + 1, &block);
+	empty = !block;
+	if (r == 0 && (pod->rendered || block))
+		r = ruleset_replace(p->ruleset, owner, block, p->tx, p->err);
+	if (r < 0)
+		return r;
+	pod->judged_anew = false;
+	pod->loses = false;
+	pod->rendered = !empty;
+	return 0;
+}
+
+/* In the transaction an address must leave one pod before it comes to another. */
+static int pods_withdraw(struct policies *p)
+{
+	char owner[OWNER_BYTES];
+	int r = 0;
+
+	for (struct queue_link *l = queue_first(&p->render); r == 0 && l; l = l->next) {
+		const struct pod_state *pod = CONTAINER_OF(l, struct pod_state, render);
+
+		if (pod->loses && pod->rendered)
+			r = ruleset_replace(p->ruleset, pod_owner(pod, owner), NULL, p->tx, p->err);
+	}
+	return r;
+}
+
+static int pods_render(struct policies *p)
+{
+	struct queue_link *l;
+	int r = pods_withdraw(p);
+
+	while (r == 0 && (l = queue_first(&p->render))) {
+		struct pod_state *pod = CONTAINER_OF(l, struct pod_state, render);
+
+		r = pod_render(p, pod);
+		if (r < 0)
+			break;
+		queue_drop_first(&p->render);
+		if (!pod->object)
+			pod_forget(p, pod);
+	}
+	return r;
+}
+
+/* Sync -------------------------------------------------------------------------------------------- */
+
+/* Namespaces and pods first, so that the selections of all pods are right when policies come and go. */
+static int policies_read(struct policies *p, struct store *s)
+{
+	int r = store_changed(s, KIND_NAMESPACE, pods_namespace_changed, p);
+
+	if (r == 0)
+		r = store_changed(s, KIND_POD, pods_pod_changed, p);
+	if (r == 0)
+		r = pods_evaluate(p);
+	if (r == 0)
+		r = store_changed(s, KIND_NETWORK_POLICY, policy_changed, p);
+	return r;
+}
+
+/* When memory is short, whatever was left undone is still queued, or changed in the store. */
+int policies_sync(struct policies *p, struct store *s, struct ruleset *rs, struct transaction *tx,
+		  struct error *err)
+{
+	int r;
+
+	p->ruleset = rs;
+	p->tx = tx;
+	p->err = err;
+	r = policies_read(p, s);
+	if (r == 0)
+		r = policies_settle(p);
+	if (r == 0)
+		r = pods_render(p);
+	if (r == 0)
+		r = node_sets_render(p, s);
+	p->stats.combinations = p->combinations.n;
+	return r < 0 ? error_wrap(err, r, "network policies") : 0;
+}
+
+struct policies_stats policies_stats(const struct policies *p)
+{
+	return p->stats;
+}

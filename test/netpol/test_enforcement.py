@@ -1,0 +1,338 @@
+"""What the tables of the cases do not tell: open connections, the node itself, what is logged."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import errno
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from rig.agent import wait_until
+from rig.netpol.enforcer import Agents
+from rig.netpol.network import Network, Place
+from rig.netpol.world import World, fixture, name_of, pod_addresses
+from rig.nflog import Log
+from rig.objects import Object
+
+FIXTURE = fixture()
+NO_ANSWER_S = 0.5
+HANG_S = 10.0
+PORTS = itertools.count(5000)
+
+
+def policy(name: str, **spec: Any) -> Object:
+    namespace, plain = name.split("/")
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"namespace": namespace, "name": plain},
+        "spec": {"podSelector": {}, **spec},
+    }
+
+
+@dataclass
+class Cluster:
+    """A network, its agents, and the objects that they were told of."""
+
+    network: Network
+    agents: Agents
+    world: World
+
+    def tell(self, *policies: Object) -> None:
+        """These are the policies now, and the agents have heard of them."""
+        self.world.policies = {name_of(made): made for made in policies}
+        self.follow()
+
+    def follow(self) -> None:
+        self.agents.follow(self.world)
+        for name, agent in self.agents.agents.items():
+            wanted = _objects(agent.render())
+
+            def same(name: str = name, wanted: str = wanted) -> bool:
+                return _objects(self.network.nodes[name].run("nft", "list", "ruleset")) == wanted
+
+            wait_until("the agents have followed", same)
+
+    def place(self, name: str) -> Place:
+        if name in self.network.nodes:
+            return self.network.nodes[name]
+        return self.network.pods[name][1]
+
+    def address(self, name: str, family: int = 4) -> str:
+        if name in self.network.nodes:
+            listed = [a["address"] for a in self.world.nodes[name]["status"]["addresses"]]
+        else:
+            listed = pod_addresses(self.world.pods[name])
+        return next(a for a in listed if (":" in a) == (family == 6))
+
+
+def _objects(text: str) -> str:
+    """The sets and chains of network policy, and who is in the maps: enough to tell states apart."""
+    words = text.replace(",", " ").replace("\n", " ").split()
+    return " ".join(
+        sorted({w for w in words if "gress/" in w or "gress-" in w or w.startswith("pods-")})
+    )
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["routed", "bridged"])
+def running(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    world = FIXTURE.copy()
+    with Network(world, bridged=request.param) as network, Agents(network, world) as agents:
+        agents.start()
+        yield Cluster(network, agents, world)
+
+
+@pytest.fixture
+def cluster(running: Cluster) -> Iterator[Cluster]:
+    yield running
+    running.world = FIXTURE.copy()
+    running.follow()
+
+
+DENY_IN = policy("x/deny", podSelector={"matchLabels": {"pod": "a"}})
+OTHER = {"podSelector": {"matchLabels": {"pod": "c"}}}
+
+
+class Line:
+    """A connection from one to another, over which both can speak."""
+
+    def __init__(self, cluster: Cluster, client: str, server: str, kind: int) -> None:
+        port = next(PORTS)
+        self.kind = kind
+        listener = cluster.place(server).socket(socket.AF_INET, kind)
+        listener.bind((cluster.address(server), port))
+        self.client = cluster.place(client).socket(socket.AF_INET, kind)
+        self.client.settimeout(HANG_S)
+        if kind == socket.SOCK_STREAM:
+            listener.listen()
+            self.client.connect((cluster.address(server), port))
+            self.server, _ = listener.accept()
+            listener.close()
+        else:
+            self.client.connect((cluster.address(server), port))
+            self.server = listener
+            self.client.send(b"hello")
+            _, peer = listener.recvfrom(64)
+            listener.connect(peer)
+        self.server.settimeout(HANG_S)
+
+    def exchange(self) -> None:
+        for one, other in ((self.client, self.server), (self.server, self.client)):
+            one.send(b"word")
+            assert other.recv(64) == b"word"
+
+    def close(self) -> None:
+        self.client.close()
+        self.server.close()
+
+
+@contextlib.contextmanager
+def lines(cluster: Cluster, *ends: tuple[str, str]) -> Iterator[list[Line]]:
+    kinds = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+    made = [Line(cluster, *pair, kind) for pair in ends for kind in kinds]
+    try:
+        yield made
+    finally:
+        for line in made:
+            line.close()
+
+
+def refused(send: Callable[[], object]) -> bool:
+    """Whether the other side is told that it was refused, once it speaks."""
+    try:
+        for _ in range(100):
+            send()
+    except OSError as error:
+        return error.errno in (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPIPE)
+    return False
+
+
+# Same node, and across.
+PAIRS = [("x/c", "x/a"), ("y/b", "x/a"), ("x/b", "x/a")]
+
+
+def test_N17_a_permission_that_is_taken_back_ends_what_it_allowed(cluster: Cluster) -> None:
+    with lines(cluster, *PAIRS, ("x/c", "y/b")) as open_ones:
+        for line in open_ones:
+            line.exchange()
+        cluster.tell(DENY_IN)
+        *ended, tcp, udp = open_ones
+        for line in ended:
+
+            def speak(line: Line = line) -> None:
+                line.client.send(b"more")
+                line.client.recv(1)
+
+            assert refused(speak)
+        tcp.exchange()
+        udp.exchange()
+
+
+def test_N17_what_is_still_allowed_goes_on(cluster: Cluster) -> None:
+    allow = policy("x/allow", podSelector={"matchLabels": {"pod": "a"}}, ingress=[{}])
+    cluster.tell(allow)
+    with lines(cluster, *PAIRS) as open_ones:
+        for number in range(20):
+            other = policy(f"x/other-{number}", **OTHER, ingress=[{"ports": [{"port": 1 + number}]}])
+            cluster.tell(allow, DENY_IN, other)
+            for line in open_ones:
+                line.exchange()
+
+
+def test_N17_replies_need_no_permission(cluster: Cluster) -> None:
+    closed = policy("x/closed", podSelector={"matchLabels": {"pod": "a"}}, policyTypes=["Egress"])
+    cluster.tell(closed)
+    with lines(cluster, *PAIRS) as open_ones:
+        for line in open_ones:
+            line.exchange()
+    with pytest.raises(OSError, match="refused|reset"):
+        Line(cluster, "x/a", "x/c", socket.SOCK_STREAM)
+
+
+def test_the_own_node_always_reaches_its_pods(cluster: Cluster) -> None:
+    cluster.tell(DENY_IN)
+    with lines(cluster, ("node-a", "x/a")) as open_ones:
+        for line in open_ones:
+            line.exchange()
+    with pytest.raises(OSError, match="refused|reset"):
+        Line(cluster, "node-b", "x/a", socket.SOCK_STREAM)
+
+
+def test_pods_are_judged_on_the_way_to_their_node(cluster: Cluster) -> None:
+    with lines(cluster, ("x/a", "node-a")) as open_ones:
+        cluster.tell(policy("x/closed", policyTypes=["Egress"]))
+        for line in open_ones:
+            assert refused(lambda line=line: (line.client.send(b"more"), line.client.recv(1)))
+    listener = cluster.place("node-a").socket(socket.AF_INET, socket.SOCK_STREAM)
+    with listener:
+        # Where node ports are, as with kube-router.
+        listener.bind((cluster.address("node-a"), 30123))
+        listener.listen()
+        with cluster.place("x/a").socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(HANG_S)
+            client.connect((cluster.address("node-a"), 30123))
+
+
+def test_N19_the_address_of_the_node_opens_nothing(cluster: Cluster) -> None:
+    cluster.tell(DENY_IN)
+    node, port = cluster.address("node-a"), next(PORTS)
+    pod = cluster.place("z/a")
+    pod.ip(f"address add {node}/32 dev lo")
+    try:
+        with (
+            cluster.place("x/a").socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+            pod.socket(socket.AF_INET, socket.SOCK_DGRAM) as spoofer,
+            cluster.place("node-a").socket(socket.AF_INET, socket.SOCK_DGRAM) as itself,
+        ):
+            server.bind((cluster.address("x/a"), port))
+            server.settimeout(HANG_S)
+            spoofer.bind((node, 0))
+            for _ in range(3):
+                with contextlib.suppress(ConnectionRefusedError):
+                    spoofer.sendto(b"spoofed", (cluster.address("x/a"), port))
+            itself.sendto(b"itself", (cluster.address("x/a"), port))
+            assert server.recv(64) == b"itself"
+    finally:
+        pod.ip(f"address delete {node}/32 dev lo")
+
+
+def test_N21_errors_and_echo_pass(cluster: Cluster) -> None:
+    cluster.tell(policy("x/closed", policyTypes=["Ingress", "Egress"]))
+    for family, size in itertools.product((4, 6), (56, 4000)):
+        target = cluster.address("x/a", family)
+        for source in ("x/b", "y/b"):
+            cluster.place(source).run("ping", "-c1", "-W5", f"-s{size}", target)
+        # Neighbours are found anew.
+        cluster.place("x/a").run("ip", "neigh", "flush", "all")
+
+
+def test_N21_fragments_follow_their_packet(cluster: Cluster) -> None:
+    port = next(PORTS)
+    ports = [{"protocol": "UDP", "port": port}]
+    cluster.tell(policy("x/some", ingress=[{"ports": ports}]))
+    with (
+        cluster.place("x/a").socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
+        cluster.place("x/b").socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        server.bind((cluster.address("x/a"), port))
+        server.settimeout(HANG_S)
+        client.sendto(bytes(5000), (cluster.address("x/a"), port))
+        assert len(server.recv(1 << 16)) == 5000
+
+
+def test_H13_what_is_refused_is_logged_at_most_so_often(cluster: Cluster) -> None:
+    both = policy("x/also", podSelector={"matchLabels": {"pod": "a"}})
+    out = policy("y/closed", podSelector={"matchLabels": {"pod": "b"}}, policyTypes=["Egress"])
+    cluster.tell(DENY_IN, both, out)
+    with Log(cluster.network.nodes["node-a"], 100) as log:
+        for source, target in (("x/c", "x/a"), ("y/b", "x/c")):
+            with cluster.place(source).socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+                for _ in range(200):
+                    with contextlib.suppress(ConnectionRefusedError):
+                        client.sendto(b"x", (cluster.address(target), 9))
+        found = log.prefixes()
+    assert set(found) == {"ingress isolated by: x/also x/deny ", "egress y/closed "}
+    for prefix in set(found):
+        # A burst of ten, then ten a minute.
+        assert 10 <= found.count(prefix) <= 12
+
+
+def test_restart_sends_nothing(cluster: Cluster) -> None:
+    cluster.tell(DENY_IN, policy("z/closed", policyTypes=["Ingress", "Egress"]))
+    for agent in cluster.agents.agents.values():
+        agent.stop()
+        before = len(agent.logged('msg="following"'))
+        agent.start()
+        agent.wait_logged('msg="following"', before + 1)
+        assert agent.logged('msg="tables are as wanted"')
+
+
+DEFAULT_DENY = ("--run-firewall=true", "--netpol-default-deny")
+
+
+def without(world: World, name: str) -> World:
+    made = world.copy()
+    del made.pods[name]
+    return made
+
+
+def test_H16_default_deny_holds_who_is_not_known() -> None:
+    """A pod that nobody has told of yet: its first packet, and the first to it."""
+    world = FIXTURE.copy()
+    with Network(world) as network, Agents(
+        network, without(world, "x/a"), DEFAULT_DENY
+    ) as agents:
+        agents.start()
+        cluster = Cluster(network, agents, world)
+        for pair in (("x/a", "x/c"), ("x/c", "x/a"), ("x/b", "x/a"), ("x/a", "x/b")):
+            with pytest.raises(OSError, match="refused|reset"):
+                Line(cluster, *pair, socket.SOCK_STREAM)
+        with lines(cluster, ("x/a", "node-a"), ("node-a", "x/a"), ("x/b", "x/c")) as open_ones:
+            for line in open_ones:
+                line.exchange()
+        agents.follow(world)
+        for agent in agents.agents.values():
+            agent.wait_logged('msg="synced"')
+        with lines(cluster, ("x/a", "x/c"), ("x/c", "x/a")) as open_ones:
+            for line in open_ones:
+                line.exchange()
+
+
+def test_default_deny_needs_pod_networks() -> None:
+    world = FIXTURE.copy()
+    nodes = copy.deepcopy(world.nodes)
+    for node in nodes.values():
+        del node["spec"]
+    with Network(world) as network:
+        world.nodes = nodes
+        with Agents(network, world, DEFAULT_DENY) as agents:
+            agent = agents.agents["node-a"]
+            agent.start()
+            wait_until("it has ended", lambda: not agent.running)
+            assert agent.logged("--netpol-default-deny: the pod networks of node node-a are not known")

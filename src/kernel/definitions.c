@@ -143,7 +143,7 @@ static void each_of_kind(const struct skeleton *found, enum part_kind kind,
 
 	for (size_t i = 0; i < parts->n; i++) {
 		const struct definition d = {
-			.kind = part_definition(kind, parts->items[i].name),
+			.kind = (uint8_t)part_definition(kind, parts->items[i].name),
 			.family = found->family,
 			.name = parts->items[i].name,
 		};

@@ -147,7 +147,7 @@ static void put_selector(struct buf *b, const struct selector *s)
 /* Everything that makes a difference, in one way only: the same selector has the same id. */
 static int spec_id(const struct selection_spec *spec, struct content_id *ret)
 {
-	const uint8_t head[] = { spec->kind, spec->local, spec->namespace != NULL };
+	const uint8_t head[] = { (uint8_t)spec->kind, spec->local, spec->namespace != NULL };
 	_cleanup_buf_ struct buf b = { 0 };
 
 	buf_append(&b, head, sizeof(head));

@@ -11,9 +11,9 @@
 
 #include "base/addr.h"
 #include "object/object.h"
+#include "object/problems.h"
 #include "proxy/frontends.h"
 #include "proxy/nodes.h"
-#include "object/problems.h"
 
 /* Of one family. */
 struct source_ranges {

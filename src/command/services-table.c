@@ -11,8 +11,9 @@
 enum table_size {
 	/* "  [", an IPv6 address, "]:65535/SCTP"; or a comment. */
 	LABEL_MAX_BYTES = 160,
-	STATE_MAX_BYTES = 96,
-	GAP = 2, /* between columns */
+	STATE_MAX_BYTES = 128,
+	ROUTE_MAX_BYTES = 32, /* "4294967295 endpoints" */
+	GAP = 2,              /* between columns */
 };
 
 enum number {
@@ -81,7 +82,7 @@ static const char *bracket(const struct addr *a, const char *text)
 	return a->family == AF_INET6 ? text : "";
 }
 
-static const char *route_text(const struct traffic_route *r, char text[static STATE_MAX_BYTES])
+static const char *route_text(const struct traffic_route *r, char text[static ROUTE_MAX_BYTES])
 {
 	static const char *const words[] = {
 		[TRAFFIC_OTHER] = "unknown",
@@ -91,14 +92,14 @@ static const char *route_text(const struct traffic_route *r, char text[static ST
 
 	if (r->verdict != TRAFFIC_BALANCED)
 		return words[r->verdict];
-	snprintf(text, STATE_MAX_BYTES, "%" PRIu32 " endpoint%s", r->n_endpoints,
+	snprintf(text, ROUTE_MAX_BYTES, "%" PRIu32 " endpoint%s", r->n_endpoints,
 		 r->n_endpoints == 1 ? "" : "s");
 	return text;
 }
 
 static struct row row_of_frontend(const struct traffic_frontend *f)
 {
-	char addr[ADDR_TEXT_MAX], inside[STATE_MAX_BYTES], outside[STATE_MAX_BYTES];
+	char addr[ADDR_TEXT_MAX], inside[ROUTE_MAX_BYTES], outside[ROUTE_MAX_BYTES];
 	struct row row = { 0 };
 	size_t len;
 

@@ -92,6 +92,8 @@ static const char *error_text(const struct nlmsghdr *nlh)
 }
 
 struct answer {
+	uint32_t
+		first_sequence; /* answers to earlier ones were left by somebody who gave up reading */
 	uint32_t ack_sequence;
 	bool acked;
 	int error; /* the first one */
@@ -105,7 +107,8 @@ static int answer_read(const struct nlmsghdr *nlh, void *userdata)
 	struct answer *a = userdata;
 	const char *text;
 
-	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*e))
+	if (nlh->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(nlh) < sizeof(*e) ||
+	    (int32_t)(nlh->nlmsg_seq - a->first_sequence) < 0)
 		return 0;
 	if (e->error == 0)
 		a->acked |= nlh->nlmsg_seq == a->ack_sequence;
@@ -162,7 +165,12 @@ static int batch_send(struct netlink *nl, const void *batch, size_t len, struct 
 int netlink_commit(struct netlink *nl, const void *batch, size_t len, uint32_t ack_sequence,
 		   uint32_t *ret_failed, struct error *err)
 {
-	struct answer a = { .ack_sequence = ack_sequence, .err = err };
+	const struct nlmsghdr *first = batch;
+	struct answer a = {
+		.first_sequence = first->nlmsg_seq,
+		.ack_sequence = ack_sequence,
+		.err = err,
+	};
 	int r;
 
 	r = batch_send(nl, batch, len, err);

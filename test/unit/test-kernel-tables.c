@@ -1,5 +1,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
 #include <nftables/libnftables.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +20,7 @@
 #include "fail-alloc.h"
 #include "kernel-fixture.h"
 #include "kernel/netlink.h"
+#include "kernel/tables-internal.h"
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
@@ -394,6 +399,23 @@ static void test_N16_udp_frontends_are_read_back(struct kernel *k)
 	assert_udp_frontends(k, 2);
 }
 
+/* Somebody asked, and gave up before the kernel said no. */
+static void test_N7_answers_to_others_are_not_taken_for_ones_own(struct kernel *k)
+{
+	const struct element wanted = element_make(SET_NO_ENDPOINTS, AF_INET, 1, 0);
+	char request[256] __attribute__((aligned(8)));
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(request, NFT_MSG_GETSETELEM, NFPROTO_IPV4, 0,
+						     0);
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_TABLE, "none");
+	mnl_attr_put_strz(nlh, NFTA_SET_ELEM_LIST_SET, "none");
+	assert_int_equal(netlink_dump_begin(k->tables->nl, nlh, &k->err), 0);
+	kernel_change(k, &wanted, 1);
+	assert_kernel_has_what_is_wanted(k);
+}
+
 static void test_H1_opening_without_memory(struct kernel *k)
 {
 	unsigned n;
@@ -461,6 +483,7 @@ int main(void)
 		kernel_test(test_N11_other_tables_stay_untouched),
 		kernel_test(test_generation_tells_of_others),
 		kernel_test(test_N16_udp_frontends_are_read_back),
+		kernel_test(test_N7_answers_to_others_are_not_taken_for_ones_own),
 		kernel_test(test_H1_opening_without_memory),
 		kernel_test(test_H1_commit_without_memory),
 	};

@@ -175,7 +175,7 @@ golden-update: ## Write the golden tests' expected output anew; read the diff
 	$(Q)$(SUBMAKE) all
 	$(Q)UPDATE=1 test/golden/run
 
-.PHONY: bench bench-cluster demo
+.PHONY: bench bench-cluster bench-policies demo
 bench: ## Measure large clusters, beside other layouts; BENCH_QUICK=1
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) run-bench
@@ -184,6 +184,11 @@ bench-cluster: ## Measure beside kube-proxy, with a real API server; BENCH_QUICK
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) all
 	$(Q)test/bench/run-cluster
+
+bench-policies: ## Measure NetworkPolicies; KUBE_ROUTER=program beside it, BENCH_QUICK=1
+	@test/tools/deps build test
+	$(Q)$(SUBMAKE) all
+	$(Q)test/bench/run-policies
 
 demo: ## Show a Service balance connections between network namespaces (root)
 	@test/tools/deps build demo

@@ -63,7 +63,7 @@ def slice_of(size: Size, service: int, spare: int | None = None) -> Object:
     return objects.slice_of(service_of(service), map(_endpoint, pods))
 
 
-def _in_processes(
+def in_processes(
     control_plane: ControlPlane, n: int, work: Callable[[ApiClient, int], None]
 ) -> None:
     """Run work(client, number) for each number below @n in a process of its own, to the end."""
@@ -91,7 +91,7 @@ def fill(control_plane: ControlPlane, size: Size) -> float:
             client.create(slice_of(size, service))
 
     begin = time.monotonic()
-    _in_processes(control_plane, WRITERS, write)
+    in_processes(control_plane, WRITERS, write)
     return time.monotonic() - begin
 
 
@@ -125,5 +125,5 @@ def churn(control_plane: ControlPlane, size: Size, rate: int, seconds: float) ->
             with written.get_lock():
                 written.value += 1
 
-    _in_processes(control_plane, writers, write)
+    in_processes(control_plane, writers, write)
     return written.value / (time.monotonic() - due)

@@ -234,10 +234,19 @@ def test_N8_reply_lost_while_tables_are_replaced(node: LoneNode, fault: Fault) -
 # O8 ----------------------------------------------------------------------------------------------
 
 
-def without(wanted: state.State, name: str) -> state.State:
-    """As if this Service had no elements. Its endpoints and chains are also others'."""
+def lines_of(found: state.State, name: str) -> set[tuple[str, str]]:
+    """The elements of this Service, each with its set. Its endpoints and chains are also others'."""
     mark = f'comment "default/{name}"'
-    return {k: tuple(line for line in v if mark not in line) for k, v in wanted.items()}
+    own = {(where, line) for where, lines in found.items() for line in lines if mark in line}
+    addresses = {line.partition(" . ")[0] for _, line in own}
+    closed = [where for where in found if where.endswith("set service-addresses")]
+    return own | {(w, line) for w in closed for line in found[w] if line in addresses}
+
+
+def without(wanted: state.State, name: str) -> state.State:
+    """As if this Service had no elements."""
+    own = lines_of(wanted, name)
+    return {k: tuple(line for line in v if (k, line) not in own) for k, v in wanted.items()}
 
 
 def check_others(node: LoneNode, *bad: str) -> None:
@@ -285,11 +294,12 @@ def test_O8_is_tried_again_when_it_changes(node: LoneNode, family: int) -> None:
 
 def with_lines_of(wanted: state.State, old: state.State, name: str) -> state.State:
     """The elements of this Service as they were in @old, all else as in @wanted."""
-    mark = f'comment "default/{name}"'
+    own, kept = lines_of(wanted, name), lines_of(old, name)
+    touched = {where for where, _ in own | kept}
     rest = without(wanted, name)
     return {
-        k: tuple(sorted((*rest[k], *(line for line in old[k] if mark in line))))
-        if any(mark in line for line in (*v, *old[k]))
+        k: tuple(sorted((*rest[k], *(line for line in old[k] if (k, line) in kept))))
+        if k in touched
         else v
         for k, v in wanted.items()
     }

@@ -36,6 +36,11 @@ def _lines(text: str) -> list[str]:
     return [line for line in lines if line]
 
 
+def _elements(text: str) -> list[str]:
+    """The same of a set or map, sorted; several short elements share a line of the listing."""
+    return sorted(element for line in _lines(text) for element in line.split(", "))
+
+
 def parse(listing: str) -> State:
     """What nft(8) listed, without the order that follows from history and hashes."""
     state: State = {}
@@ -45,10 +50,9 @@ def parse(listing: str) -> State:
         head = re.split(r"^\t\w+ \S+ \{$", text, maxsplit=1, flags=re.MULTILINE)[0]
         state[family] = tuple(head.splitlines())
         for block in re.finditer(r"^\t(\w+ \S+) \{\n(.*?)^\t\}", text, re.MULTILINE | re.DOTALL):
-            lines = _lines(block[2])
-            state[f"{family} {block[1]}"] = tuple(
-                lines if block[1].startswith("chain") else sorted(lines)
-            )
+            of_chain = block[1].startswith("chain")
+            lines = _lines(block[2]) if of_chain else _elements(block[2])
+            state[f"{family} {block[1]}"] = tuple(lines)
     return state
 
 

@@ -78,6 +78,14 @@ void node_tell_refused(const struct node_state *n, const char *owner, const char
 		  text.message);
 }
 
+bool node_close_policy(const struct node_state *n, const char *owner, const char *why)
+{
+	char namespace[OBJECT_MAX_NAME + 1], name[OBJECT_MAX_NAME + 1];
+
+	return n->policies && sscanf(owner, "policy %253[^/]/%253s", namespace, name) == 2 &&
+	       policies_close(n->policies, namespace, name, why);
+}
+
 void node_tell_repaired(const struct node_state *n, const char *why)
 {
 	struct error text;

@@ -48,6 +48,9 @@ void node_close(struct node_state *n);
 
 /* Tell n->problem that the kernel refused the block of @owner in the ruleset. */
 void node_tell_refused(const struct node_state *n, const char *owner, const char *why);
+/* When @owner in the ruleset is a policy: have it close the pods that it selects, with the next
+ * node_sync(). False: it is none, or has done so already. */
+bool node_close_policy(const struct node_state *n, const char *owner, const char *why);
 /* Tell n->problem that tables which somebody else had changed are as they should be again. */
 void node_tell_repaired(const struct node_state *n, const char *why);
 

@@ -47,13 +47,18 @@ static bool blames_object(int r)
 }
 
 /* -EAGAIN: the kernel may take what is left. */
-static int sync_set_aside(struct sync *s, const struct element *culprit, int r,
-			  const struct error *err)
+static int sync_set_aside(struct sync *s, const struct commit *c, int r, const struct error *err)
 {
-	const char *owner = ruleset_owner(s->node->ruleset, culprit);
+	const char *owner = c->culprit ? ruleset_owner(s->node->ruleset, c->culprit) :
+					 ruleset_definer(s->node->ruleset, c->refused);
 	bool kept;
 
-	if (!owner || ruleset_revert(s->node->ruleset, owner, &kept) < 0)
+	if (!owner)
+		return r;
+	/* What a policy had before may allow what it does not allow any more. */
+	if (node_close_policy(s->node, owner, err->message))
+		return node_sync(s->node, NULL, NULL) < 0 ? r : -EAGAIN;
+	if (ruleset_revert(s->node->ruleset, owner, &kept) < 0)
 		return r;
 	log_error("object set aside: the kernel refused it", log_text("object", owner),
 		  log_text("keeps", kept ? "what it had before" : "nothing"),
@@ -90,14 +95,14 @@ static int sync_compare(struct sync *s, struct commit *c, struct error *err)
 	if (r < 0)
 		return error_set(err, r, "out of memory");
 	r = tables_reconcile(s->tables, &whole, &state, &why, c, err);
-	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && !c->culprit) {
+	if (r < 0 && r != -EIO && r != -ENOMEM && r != -EPERM && !c->culprit && !c->refused) {
 		log_warn("tables can't be compared, replacing them",
 			 log_text("error", err->message));
 		state = TABLES_REPLACED;
 		r = tables_replace(s->tables, &whole, c, err);
 	}
-	if (r < 0 && c->culprit && blames_object(r)) /* it points into @whole */
-		return sync_set_aside(s, c->culprit, r, err);
+	if (r < 0 && (c->culprit || c->refused) && blames_object(r)) /* they point into @whole */
+		return sync_set_aside(s, c, r, err);
 	if (r == 0)
 		compared_tell(s, state, why, c, started_us);
 	if (r == 0)

@@ -38,6 +38,26 @@ static void *batch_reserve(struct batch *b)
 	return b->error < 0 ? NULL : buf_reserve(&b->buf, BATCH_MESSAGE_BYTES + 4096);
 }
 
+static void batch_note_part(struct batch *b, size_t subject)
+{
+	if (ARRAY_RESERVE(b->parts, b->n_parts, b->cap_parts) < 0) {
+		batch_fail(b, -ENOMEM);
+		return;
+	}
+	b->parts[b->n_parts++] = (struct batch_part){ b->sequence, subject };
+}
+
+void batch_about(struct batch *b, size_t subject)
+{
+	b->about = subject;
+	b->is_about = true;
+}
+
+void batch_about_nothing(struct batch *b)
+{
+	b->is_about = false;
+}
+
 /* The table's name has the same number in all messages. */
 struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint8_t family, uint16_t flags)
 {
@@ -48,6 +68,8 @@ struct nlmsghdr *batch_open(struct batch *b, uint16_t type, uint8_t family, uint
 		batch_fail(b, -ENOMEM);
 		return NULL;
 	}
+	if (b->is_about)
+		batch_note_part(b, b->about);
 	nlh = nftnl_nlmsg_build_hdr(room, type, nfproto(family), flags, b->sequence++);
 	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, b->table);
 	return nlh;
@@ -168,15 +190,6 @@ static struct nlmsghdr *elements_begin(struct batch *b, uint8_t family, const ch
 	return nlh;
 }
 
-static void batch_note_part(struct batch *b, size_t first_change)
-{
-	if (ARRAY_RESERVE(b->parts, b->n_parts, b->cap_parts) < 0) {
-		batch_fail(b, -ENOMEM);
-		return;
-	}
-	b->parts[b->n_parts++] = (struct batch_part){ b->sequence, first_change };
-}
-
 /* One message from @changes[@i] on; returns the index behind it. */
 static size_t batch_changes_message(struct batch *b, const struct change *changes, size_t n,
 				    size_t i, size_t per_message)
@@ -260,15 +273,15 @@ static int batch_number(struct batch *b, struct netlink *nl, uint32_t *ret_ack)
 	return i > 2 ? 0 : -EINVAL;
 }
 
-static size_t batch_change_at(const struct batch *b, uint32_t sequence)
+static size_t batch_subject_at(const struct batch *b, uint32_t sequence)
 {
 	for (size_t i = 0; i < b->n_parts; i++)
 		if (b->parts[i].sequence + b->first_sequence == sequence)
-			return b->parts[i].first_change;
+			return b->parts[i].subject;
 	return SIZE_MAX;
 }
 
-int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct error *err)
+int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_subject, struct error *err)
 {
 	uint32_t ack, failed = 0;
 	int r;
@@ -280,8 +293,8 @@ int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct
 		return error_set(err, r, "nftables transaction without content");
 
 	r = netlink_commit(nl, b->buf.data, b->buf.len, ack, &failed, err);
-	if (r < 0 && ret_change)
-		*ret_change = batch_change_at(b, failed);
+	if (r < 0 && ret_subject)
+		*ret_subject = batch_subject_at(b, failed);
 	return r;
 }
 

@@ -21,10 +21,11 @@ struct nlmsghdr;
 /* One more than fits: NFTA_SET_ELEM_LIST_ELEMENTS is an attribute, whose length has 16 bits. */
 #define BATCH_MESSAGE_BYTES 65536
 
-/* Where the elements of an element message come from, to name the one at fault. */
+/* What a message is about, to name what is at fault: the index of its first change, or what
+ * batch_about() said. */
 struct batch_part {
 	uint32_t sequence;
-	size_t first_change;
+	size_t subject;
 };
 
 struct batch {
@@ -34,6 +35,8 @@ struct batch {
 	uint32_t first_sequence; /* of the begin message */
 	struct batch_part *parts;
 	size_t n_parts, cap_parts;
+	size_t about; /* of the messages to come; with @is_about */
+	bool is_about;
 	int error; /* sticks: 0 or -ENOMEM */
 };
 
@@ -64,9 +67,13 @@ void batch_raw_elements(struct batch *b, uint8_t family, const char *set,
 			const struct buf *elements, bool add);
 void batch_end(struct batch *b);
 
-/* Send it. As netlink_commit(); @ret_change (may be NULL): the first change of the message at fault, or
- * SIZE_MAX when it was no element message. */
-int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_change, struct error *err);
+/* The messages until batch_about_nothing() are about @subject, a number of the caller's. */
+void batch_about(struct batch *b, size_t subject);
+void batch_about_nothing(struct batch *b);
+
+/* Send it. As netlink_commit(); @ret_subject (may be NULL): what the message at fault is about, or
+ * SIZE_MAX when nobody said. */
+int batch_commit(struct batch *b, struct netlink *nl, size_t *ret_subject, struct error *err);
 size_t batch_size(const struct batch *b);
 void batch_free(struct batch *b);
 

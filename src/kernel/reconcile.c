@@ -195,6 +195,7 @@ static int send_difference(struct reading *rd, const struct transaction *whole, 
 	r = tables_commit_at(rd->t, tx, generation, ret, err);
 	/* It goes with the transaction; the caller sends the whole, which names it again. */
 	ret->culprit = NULL;
+	ret->refused = NULL;
 	return r;
 }
 

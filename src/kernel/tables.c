@@ -118,12 +118,14 @@ static void put_missing_chains(struct tables *t, const struct transaction *tx, s
 					      &tx->chains[i], b);
 }
 
-/* Sets and chains first, since rules refer to them. A chain that is there gets its rules anew. */
+/* What the messages are about: changes by their index, and behind them the definitions. Sets and
+ * chains come first, since rules refer to them. A chain that is there gets its rules anew. */
 static void put_definitions(struct tables *t, const struct transaction *tx, struct batch *b)
 {
 	for (size_t i = 0; i < tx->n_definitions; i++) {
 		const struct definition *d = &tx->definitions[i].definition;
 
+		batch_about(b, tx->n_changes + i);
 		if (!present_has(&t->policy, d))
 			skeleton_put_definition(tables_skeleton(t, d->family), d, b);
 		else if (definition_is_chain(d))
@@ -132,8 +134,10 @@ static void put_definitions(struct tables *t, const struct transaction *tx, stru
 	for (size_t i = 0; i < tx->n_definitions; i++) {
 		const struct definition *d = &tx->definitions[i].definition;
 
+		batch_about(b, tx->n_changes + i);
 		skeleton_put_rules(tables_skeleton(t, d->family), d, b);
 	}
+	batch_about_nothing(b);
 }
 
 static int note_made(struct tables *t, const struct transaction *tx)
@@ -167,18 +171,21 @@ static void commit_count(const struct transaction *tx, const struct batch *b, st
 
 /* A refused batch changed nothing, so it may be sent again with an element a message: then the
  * kernel's answer names the element. */
-static const struct element *commit_find_culprit(struct tables *t, const struct transaction *tx,
-						 void (*put)(struct tables *t,
-							     const struct transaction *tx,
-							     size_t per_message, struct batch *b))
+static void commit_find_culprit(struct tables *t, const struct transaction *tx,
+				void (*put)(struct tables *t, const struct transaction *tx,
+					    size_t per_message, struct batch *b),
+				struct commit *ret)
 {
 	_cleanup_batch_ struct batch b = { 0 };
-	size_t change = SIZE_MAX;
+	size_t subject = SIZE_MAX;
 
 	put(t, tx, 1, &b);
-	if (batch_commit(&b, t->nl, &change, NULL) == 0 || change >= tx->n_changes)
-		return NULL;
-	return &tx->changes[change].element;
+	if (batch_commit(&b, t->nl, &subject, NULL) == 0)
+		return;
+	if (subject < tx->n_changes)
+		ret->culprit = &tx->changes[subject].element;
+	else if (subject - tx->n_changes < tx->n_definitions)
+		ret->refused = &tx->definitions[subject - tx->n_changes].definition;
 }
 
 static void put_difference_slowly(struct tables *t, const struct transaction *tx,
@@ -217,7 +224,7 @@ int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t ge
 	r = batch_commit(&b, t->nl, NULL, err);
 	if (r < 0) {
 		if (is_refusal(r))
-			ret->culprit = commit_find_culprit(t, tx, put_difference_slowly);
+			commit_find_culprit(t, tx, put_difference_slowly, ret);
 		return r;
 	}
 	r = note_made(t, tx);
@@ -304,7 +311,7 @@ static int replace(struct tables *t, const struct transaction *whole, struct com
 	if (r < 0) {
 		batch_free(&b);
 		if (is_refusal(r))
-			ret->culprit = commit_find_culprit(t, whole, put_whole);
+			commit_find_culprit(t, whole, put_whole, ret);
 		return r;
 	}
 	tables_forget_chains(t);

@@ -37,10 +37,12 @@ uint32_t tables_port(const struct tables *t);
 
 /* What one commit was. */
 struct commit {
-	size_t bytes;                  /* of netlink */
-	size_t added, deleted;         /* elements */
-	const struct element *culprit; /* on failure: the element that the kernel refused, if known;
-					* borrowed from the transaction */
+	size_t bytes;          /* of netlink */
+	size_t added, deleted; /* elements */
+	/* On failure: the element, or the set or chain, that the kernel refused, if known; borrowed from
+	 * the transaction. */
+	const struct element *culprit;
+	const struct definition *refused;
 };
 
 /* Send the difference @tx (settled). Makes the sets and chains that it needs and that are not there. After an error other

@@ -119,9 +119,10 @@ struct policy_state {
 	struct selection *target;
 	size_t n_pods; /* of this node that it selects */
 	bool isolates[DIRECTIONS];
-	bool changed; /* since its chains were made */
-	bool active;  /* has chains */
-	bool closed;  /* could not be rendered */
+	bool changed;      /* since its chains were made */
+	bool active;       /* has chains */
+	bool closed;       /* could not be rendered */
+	char refusal[128]; /* what the kernel says of its chains; "": nothing */
 	struct references references;
 	struct references dropped; /* of the chains before, until they are released */
 	struct problem_memory problems;

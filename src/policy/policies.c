@@ -208,6 +208,7 @@ static int policy_changed(const struct object *before, const struct object *now,
 		return -ENOMEM;
 	st->object = object;
 	st->changed = true;
+	st->refusal[0] = '\0';
 	queue_add(&p->settle, &st->settle);
 	if (!now)
 		return 0;
@@ -264,26 +265,32 @@ static void policy_count_closed(struct policies *p, struct policy_state *st, boo
 	st->closed = closed;
 }
 
-/* -E2BIG is the policy's own fault. */
+static int policy_build_closed(struct policies *p, struct policy_state *st, const char *reason,
+			       const char *why, struct block **ret)
+{
+	int r = references_drop(p, &st->references);
+
+	if (r < 0)
+		return r;
+	problems_add(&p->problems, reason, "it closes the pods that it selects: %s", why);
+	policy_count_closed(p, st, true);
+	return chains_build_closed(p, st, ret);
+}
+
 static int policy_build(struct policies *p, struct policy_state *st, struct block **ret)
 {
 	struct error err = { 0 };
-	int r = -E2BIG;
+	int r;
 
 	policy_count_closed(p, st, false);
 	if (st->object->problem)
-		problems_add(&p->problems, "PolicyNotUnderstood",
-			     "it closes the pods that it selects: %s", st->object->problem);
-	else
-		r = chains_build(p, st, ret, &err);
+		return policy_build_closed(p, st, "PolicyNotUnderstood", st->object->problem, ret);
+	if (st->refusal[0])
+		return policy_build_closed(p, st, "PolicyNotRendered", st->refusal, ret);
+	r = chains_build(p, st, ret, &err);
 	if (r != -E2BIG)
 		return r;
-	if (!st->object->problem)
-		problems_add(&p->problems, "PolicyTooLarge",
-			     "it closes the pods that it selects: %s", err.message);
-	policy_count_closed(p, st, true);
-	r = references_drop(p, &st->references);
-	return r < 0 ? r : chains_build_closed(p, st, ret);
+	return policy_build_closed(p, st, "PolicyTooLarge", err.message, ret);
 }
 
 static int policy_activate(struct policies *p, struct policy_state *st)
@@ -319,6 +326,19 @@ static int policy_deactivate(struct policies *p, struct policy_state *st)
 	p->stats.policies -= st->active;
 	st->active = false;
 	return 0;
+}
+
+bool policies_close(struct policies *p, const char *namespace, const char *name, const char *why)
+{
+	const struct policy_state probe = { .namespace = namespace, .name = name };
+	struct policy_state *st = table_find(&p->policies, &probe);
+
+	if (!st || !st->active || st->closed || !st->object)
+		return false;
+	snprintf(st->refusal, sizeof(st->refusal), "%s", *why ? why : "the kernel refuses it");
+	st->changed = true;
+	queue_add(&p->settle, &st->settle);
+	return true;
 }
 
 static int policy_settle(struct policies *p, struct policy_state *st, bool *ret_gone)

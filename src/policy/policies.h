@@ -53,6 +53,10 @@ DEFINE_CLEANUP(struct policies, policies_free);
 int policies_sync(struct policies *p, struct store *s, struct ruleset *rs, struct transaction *tx,
 		  struct error *err);
 
+/* The kernel refuses the chains of this policy, @why: until it changes, it closes the pods that it
+ * selects. In force with the next policies_sync(). False when it has none, or is closed already. */
+bool policies_close(struct policies *p, const char *namespace, const char *name, const char *why);
+
 /* Whether the networks of this node's pods are known, without which nothing can be denied by default. */
 bool policies_know_pod_cidrs(const struct policies *p, const struct store *s);
 

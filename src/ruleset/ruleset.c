@@ -499,6 +499,23 @@ const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 	return NULL;
 }
 
+static bool block_defines(const struct block *b, const struct definition *d)
+{
+	return b &&
+	       array_find(d, b->definitions, b->n_definitions, sizeof(*d), definition_cmp_qsort);
+}
+
+const char *ruleset_definer(const struct ruleset *rs, const struct definition *d)
+{
+	const struct owner *o;
+	size_t position = 0;
+
+	while ((o = table_next(&rs->owners, &position)))
+		if (block_defines(o->block, d))
+			return o->name;
+	return NULL;
+}
+
 bool ruleset_flows_changed(const struct ruleset *rs)
 {
 	return rs->flows_changed;

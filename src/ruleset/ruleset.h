@@ -76,6 +76,9 @@ bool ruleset_uses_chain(const struct ruleset *rs, const struct dispatch *d);
 /* Who wants the element with this key: an owner's name, or NULL. Walks everything; for errors. */
 const char *ruleset_owner(const struct ruleset *rs, const struct element *e);
 
+/* The same of a set or chain. */
+const char *ruleset_definer(const struct ruleset *rs, const struct definition *d);
+
 /* Whether a call of ruleset_replace() changed flows since they were last taken. */
 bool ruleset_flows_changed(const struct ruleset *rs);
 /* Those that may go on replace what is in @kept; frontends that lost their owner since they were last

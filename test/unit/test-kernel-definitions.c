@@ -279,6 +279,28 @@ static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
 	}
 }
 
+/* A rule that looks into a set that is not there: the chain is named, and nothing has changed. */
+static void test_O8_the_chain_that_is_refused_is_named(struct kernel *k)
+{
+	static const struct definition_rule bad[] = { { .shape = RULE_PEER, .peer = PODS } };
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	struct block *b;
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	assert_int_equal(block_new(0, &b), 0);
+	define(b, DEFINITION_INGRESS_POLICY, AF_INET, "ingress/default/good", NULL, 0);
+	define(b, DEFINITION_INGRESS_POLICY, AF_INET, POLICY, bad, 1);
+	replace(k, "policy", b, &tx);
+	assert_int_equal(transaction_settle(&tx), 0);
+	assert_int_equal(tables_commit(k->tables, &tx, &k->commit, &k->err), -ENOENT);
+	assert_null(k->commit.culprit);
+	assert_non_null(k->commit.refused);
+	assert_string_equal(k->commit.refused->name, POLICY);
+	assert_string_equal(ruleset_definer(k->ruleset, k->commit.refused), "policy");
+	assert_false(nft_try(k, "list chain ip kube-nft ingress/default/good"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +309,7 @@ int main(void)
 		kernel_test(test_what_nobody_wants_is_swept),
 		kernel_test(test_what_is_wanted_again_is_taken_up),
 		kernel_test(test_N2_change_of_a_stranger_is_found_and_repaired),
+		kernel_test(test_O8_the_chain_that_is_refused_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -371,6 +371,26 @@ static void test_O8_a_policy_that_is_too_large_closes_what_it_selects(void **sta
 	free(rules);
 }
 
+/* By the kernel, for a reason of its own. */
+static void test_O8_a_policy_that_is_refused_closes_what_it_selects(void **state)
+{
+	struct policy_world *w = *state;
+
+	three_pods(w);
+	policy_policy(w, "x", "p", ONLY_B);
+	policy_sync(w);
+	assert_false(policies_close(w->policies, "x", "other", "no room"));
+	assert_true(policies_close(w->policies, "x", "p", "no room"));
+	assert_allowed(w, A " " B " " C, EVERYTHING_BUT_TO_A);
+	assert_string_equal(w->reports,
+			    "PolicyNotRendered x/p: it closes the pods that it selects: "
+			    "no room\n");
+	assert_false(policies_close(w->policies, "x", "p", "no room")); /* closed already */
+	policy_policy(w, "x", "p", ONLY_B);
+	assert_allowed(w, A " " B, A ">" B " " B ">" A " ");
+	assert_int_equal(policies_stats(w->policies).closed, 0);
+}
+
 static void test_default_deny_knows_who_is_there(void **state)
 {
 	struct policy_world *w = *state;
@@ -466,6 +486,7 @@ int main(void)
 		policy_test(test_O7_blocks_and_exceptions),
 		policy_test(test_O8_a_policy_that_is_not_understood_closes_what_it_selects),
 		policy_test(test_O8_a_policy_that_is_too_large_closes_what_it_selects),
+		policy_test(test_O8_a_policy_that_is_refused_closes_what_it_selects),
 		policy_test(test_default_deny_knows_who_is_there),
 		policy_test(test_nothing_is_lost_without_memory),
 	};

@@ -45,17 +45,17 @@ static void set_put(struct nlmsghdr *nlh, const struct part *set, const struct d
 	struct attrs in;
 
 	attrs_of_bytes(set->attrs, set->len, &in);
-	for (uint16_t i = 0; i < ATTRS_TYPES; i++) {
+	for (size_t i = 0; i < ATTRS_TYPES; i++) {
 		const struct nlattr *attr = in.at[i];
 
 		if (!attr)
 			continue;
 		if (d && i == NFTA_SET_NAME) {
-			mnl_attr_put_strz(nlh, i, d->name);
+			mnl_attr_put_strz(nlh, NFTA_SET_NAME, d->name);
 		} else if (d && i == NFTA_SET_USERDATA) {
 			nftnl_udata_parse(mnl_attr_get_payload(attr),
 					  mnl_attr_get_payload_len(attr), userdata_copy, &u);
-			mnl_attr_put(nlh, i, u.len, u.bytes);
+			mnl_attr_put(nlh, NFTA_SET_USERDATA, u.len, u.bytes);
 		} else {
 			attr_put_copy(nlh, attr);
 		}

@@ -70,7 +70,7 @@ class World:
 
 @contextlib.contextmanager
 def make_world(seed: int, *flags: str) -> Iterator[World]:
-    with lone_node(flags) as node:
+    with lone_node(("--run-firewall=true", *flags)) as node:
         yield World(node, seed)
 
 

@@ -73,7 +73,7 @@ class Cluster:
 
 
 def _objects(text: str) -> str:
-    """The sets and chains of network policy, and who is in the maps: enough to tell states apart."""
+    """The sets and chains of network policy, and who is in the maps: enough to know a state."""
     words = text.replace(",", " ").replace("\n", " ").split()
     return " ".join(
         sorted({w for w in words if "gress/" in w or "gress-" in w or w.startswith("pods-")})
@@ -179,7 +179,8 @@ def test_N17_what_is_still_allowed_goes_on(cluster: Cluster) -> None:
     cluster.tell(allow)
     with lines(cluster, *PAIRS) as open_ones:
         for number in range(20):
-            other = policy(f"x/other-{number}", **OTHER, ingress=[{"ports": [{"port": 1 + number}]}])
+            rule = {"ports": [{"port": 1 + number}]}
+            other = policy(f"x/other-{number}", **OTHER, ingress=[rule])
             cluster.tell(allow, DENY_IN, other)
             for line in open_ones:
                 line.exchange()
@@ -335,4 +336,4 @@ def test_default_deny_needs_pod_networks() -> None:
             agent = agents.agents["node-a"]
             agent.start()
             wait_until("it has ended", lambda: not agent.running)
-            assert agent.logged("--netpol-default-deny: the pod networks of node node-a are not known")
+            assert agent.logged("the pod networks of node node-a are not known")

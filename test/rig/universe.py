@@ -67,6 +67,29 @@ PORTS = [(protocol, port) for protocol in ("TCP", "UDP", "SCTP") for port in (53
 NODE_PORTS = [0, 0, 30001, 30002, 30003]
 TARGETS = [8080, 8081]
 PORT_NAMES = ["", "http", "dns", "admin"]
+# How often an object of each kind changes.
+WEIGHTS = {
+    **{"Service": 8, "EndpointSlice": 10, "Node": 1},
+    **{"Namespace": 1, "Pod": 6, "NetworkPolicy": 4},
+}
+LABELS = {"app": ["web", "db", "api"], "team": ["red", "blue"]}
+POD_PORTS = [
+    {"name": "http", "containerPort": 8080},
+    {"name": "http", "containerPort": 8081},
+    {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+]
+POLICY_PORTS = [
+    *({"port": 80}, {"port": 70, "endPort": 90}, {"port": "http"}, {"protocol": "SCTP"}),
+    *({"port": "dns", "protocol": "UDP"}, {"port": 53, "protocol": "UDP"}, {"port": "nobody"}),
+]
+# With what may be cut out of them.
+BLOCKS = {
+    "0.0.0.0/0": ["10.0.0.0/8", "128.0.0.0/1"],
+    "10.244.0.0/16": ["10.244.1.0/24", "10.244.1.128/25"],
+    "10.244.1.2/32": [],
+    "::/0": ["fd44::/16"],
+    "fd44::/32": ["fd44:0:0:1::/64"],
+}
 ANNOTATIONS = ["service.local", "service.hairpin", "service.skiplbips"]
 
 # What an object is known by: its kind, namespace and name.
@@ -102,9 +125,13 @@ class Universe:
     def _change(self) -> set[int]:
         """Change one object; the files to be written."""
         namespace, name = self.rng.choice(SERVICES)
-        kind = self.rng.choices(("Service", "EndpointSlice", "Node"), (8, 10, 1))[0]
+        kind = self.rng.choices(tuple(WEIGHTS), tuple(WEIGHTS.values()))[0]
         if kind == "Node":
             key = (kind, "", self.rng.choice(NODES))
+        elif kind == "Namespace":
+            key = (kind, "", namespace)
+        elif kind in ("Pod", "NetworkPolicy"):
+            key = (kind, namespace, f"{kind[0].lower()}{self.rng.randrange(8)}")
         elif kind == "EndpointSlice":
             key = (kind, namespace, f"{name}-{self.rng.randrange(3)}")
         else:
@@ -114,7 +141,8 @@ class Universe:
     def _change_object(self, key: Key) -> set[int]:
         what = self.rng.random()
         dirty = {self.files[key]} if key in self.files else set()
-        if what < 0.12:
+        # Policies of a namespace that is deleted hold: that is history, not a state.
+        if what < 0.12 and key[0] != "Namespace":
             self.objects.pop(key, None)
             self.files.pop(key, None)
             return dirty
@@ -246,6 +274,82 @@ class Universe:
         made[part] = self._node(("Node", "", made["metadata"]["name"]))[part]
 
 
+    # Network policy ---------------------------------------------------------------------------
+
+    def _labels(self) -> dict[str, str]:
+        return {k: self.rng.choice(v) for k, v in LABELS.items() if self.rng.random() < 0.6}
+
+    def _namespace(self, key: Key) -> Object:
+        metadata = {"name": key[2], "labels": self._labels()}
+        return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+    def _pod(self, key: Key) -> Object:
+        """Addresses are those of endpoints: few, and claimed by several."""
+        addresses = [{"ip": self.rng.choice(ENDPOINTS[family][:6])} for family in (4, 6)]
+        ports = self.rng.sample(POD_PORTS, self.rng.choice((0, 1, 2)))
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"namespace": key[1], "name": key[2], "labels": self._labels()},
+            "spec": {
+                "nodeName": self.rng.choice(NODES[:2]),
+                "hostNetwork": self.rng.random() < 0.1,
+                "containers": [{"name": "main", "ports": ports}],
+            },
+            "status": {
+                "phase": self.rng.choice(("Pending", "Running", "Running", "Running", "Failed")),
+                "podIPs": self.rng.sample(addresses, self.rng.choice((0, 1, 2))),
+            },
+        }
+
+    def _selector(self) -> Object:
+        if self.rng.random() < 0.5:
+            return {"matchLabels": self._labels()}
+        key = self.rng.choice(tuple(LABELS))
+        operator = self.rng.choice(("In", "NotIn", "Exists", "DoesNotExist"))
+        values = {"values": self.rng.sample(LABELS[key], 1)} if operator.endswith("In") else {}
+        return {"matchExpressions": [{"key": key, "operator": operator, **values}]}
+
+    def _peer(self) -> Object:
+        what = self.rng.random()
+        if what < 0.3:
+            block = self.rng.choice(tuple(BLOCKS))
+            excepts = self.rng.sample(BLOCKS[block], self.rng.randrange(len(BLOCKS[block]) + 1))
+            return {"ipBlock": {"cidr": block, "except": excepts}}
+        kinds = ("podSelector",), ("namespaceSelector",), ("podSelector", "namespaceSelector")
+        return {kind: self._selector() for kind in self.rng.choice(kinds)}
+
+    def _rules(self, peers: str) -> list[Object]:
+        return [
+            {
+                peers: [self._peer() for _ in range(self.rng.randrange(3))],
+                "ports": self.rng.sample(POLICY_PORTS, self.rng.randrange(4)),
+            }
+            for _ in range(self.rng.randrange(3))
+        ]
+
+    def _policy(self, key: Key) -> Object:
+        types = (["Ingress"], ["Egress"], ["Ingress", "Egress"])
+        return {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"namespace": key[1], "name": key[2]},
+            "spec": {
+                "podSelector": self._selector(),
+                "policyTypes": self.rng.choice(types),
+                "ingress": self._rules("from"),
+                "egress": self._rules("to"),
+            },
+        }
+
+    def _edit_part(self, made: Object) -> None:
+        """One part of it is another's."""
+        metadata = made["metadata"]
+        key = (made["kind"], metadata.get("namespace", ""), metadata["name"])
+        part = self.rng.choice([part for part in made if isinstance(made[part], dict)])
+        made[part] = MAKERS[made["kind"]](self, key)[part]
+
+
 SERVICE_EDITS: list[Callable[[Universe, Object], None]] = [
     Universe._edit_age,
     Universe._edit_cluster_ips,
@@ -257,9 +361,19 @@ SERVICE_EDITS: list[Callable[[Universe, Object], None]] = [
     Universe._edit_affinity,
     Universe._edit_annotations,
 ]
-MAKERS = {"Service": Universe._service, "EndpointSlice": Universe._slice, "Node": Universe._node}
+MAKERS = {
+    "Service": Universe._service,
+    "EndpointSlice": Universe._slice,
+    "Node": Universe._node,
+    "Namespace": Universe._namespace,
+    "Pod": Universe._pod,
+    "NetworkPolicy": Universe._policy,
+}
 EDITORS = {
     "Service": Universe._edit_service,
     "EndpointSlice": Universe._edit_slice,
     "Node": Universe._edit_node,
+    "Namespace": Universe._edit_part,
+    "Pod": Universe._edit_part,
+    "NetworkPolicy": Universe._edit_part,
 }

@@ -139,7 +139,7 @@ static int store_reserve_change(struct store *s, const struct object *o)
 
 int store_apply(struct store *s, struct object *o)
 {
-	struct service_entry *e;
+	struct service_entry *e = NULL;
 	int r;
 
 	r = store_reserve_change(s, o);

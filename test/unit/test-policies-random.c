@@ -69,14 +69,16 @@ static void pod_write(struct objects *o, unsigned i, char *text)
 		1 + below(o, 8));
 }
 
+#define EXPRESSIONS(list) "{'matchExpressions':[" list "]}"
+
 static const char *const selectors[] = {
 	"{}",
 	"{'matchLabels':{'app':'a'}}",
 	"{'matchLabels':{'app':'b'}}",
-	"{'matchExpressions':[{'key':'app','operator':'NotIn','values':['a']}]}",
-	"{'matchExpressions':[{'key':'tier','operator':'Exists'}]}",
-	"{'matchExpressions':[{'key':'app','operator':'In','values':['a','b']},{'key':'tier',"
-	"'operator':'DoesNotExist'}]}",
+	EXPRESSIONS("{'key':'app','operator':'NotIn','values':['a']}"),
+	EXPRESSIONS("{'key':'tier','operator':'Exists'}"),
+	EXPRESSIONS("{'key':'app','operator':'In','values':['a','b']}"),
+	EXPRESSIONS("{'key':'tier','operator':'DoesNotExist'}"),
 };
 
 static void rule_write(struct objects *o, const char *peers, char *text, size_t size)

@@ -246,6 +246,29 @@ static void test_O10_a_namespace_that_comes_back_is_open(void **state)
 	assert_allowed(w, A " " B, A ">" B " " B ">" A " ");
 }
 
+/* Whatever is written in another namespace: labels, namespaces' names as labels, policies. */
+static void test_S9_no_namespace_opens_another(void **state)
+{
+	struct policy_world *w = *state;
+
+	three_pods(w);
+	policy_namespace(w, "evil", "'team':'red','kubernetes.io/metadata.name':'x'");
+	policy_pod(w, "evil", "b", "'app':'b','kubernetes.io/metadata.name':'x'", "10.0.0.9");
+	policy_policy(w, "evil", "p", "'podSelector':{},'ingress':[{}]");
+	policy_policy(w, "x", "p", ONLY_B);
+	policy_policy(w, "x", "q",
+		      "'podSelector':{'matchLabels':{'app':'a'}},'ingress':[{'from':[{"
+		      "'namespaceSelector':{'matchLabels':{'kubernetes.io/metadata.name':'x'}},"
+		      "'podSelector':{'matchLabels':{'app':'c'}}}]}]");
+	assert_allowed(w, A " 10.0.0.9", A ">10.0.0.9 ");
+	policy_pod(w, "evil", "c", "'app':'c'", "10.0.0.10");
+	assert_allowed(w, A " 10.0.0.10", A ">10.0.0.10 ");
+	/* An address that the tenant's pod claims is still the other's, who runs and was first by name. */
+	policy_apply(w, POD_START("evil", "a", "") ",'spec':{'nodeName':'other'},'status':{'phase':"
+						   "'Pending','podIP':'" B "'}}");
+	assert_allowed(w, A " " B, A ">" B " " B ">" A " ");
+}
+
 static void test_O6_named_ports_are_the_destinations(void **state)
 {
 	struct policy_world *w = *state;
@@ -480,6 +503,7 @@ int main(void)
 		policy_test(test_O4_finished_and_host_network_pods_have_no_address),
 		policy_test(test_O10_policies_of_an_ending_namespace_hold),
 		policy_test(test_O10_a_namespace_that_comes_back_is_open),
+		policy_test(test_S9_no_namespace_opens_another),
 		policy_test(test_O6_named_ports_are_the_destinations),
 		policy_test(test_O6_a_name_that_nobody_has_isolates),
 		policy_test(test_O6_ranges_and_whole_protocols),

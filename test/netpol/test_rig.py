@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from rig.netpol.cases import OWN_CASES, Case, load_cases
 from rig.netpol.enforcer import Agents, Reference, Together
+from rig.netpol.guards import PORT, Scene, ingress
 from rig.netpol.network import Network
 from rig.netpol.trial import Trial, TrialError, same_node
 from rig.netpol.world import fixture
@@ -19,7 +21,7 @@ EVERY_CASE = {case.id: case for case in load_cases(OWN_CASES, FIXTURE)}
 # Protocols, families and a Service, a pod that moves, an address that is reused.
 SAMPLE = [EVERY_CASE[name] for name in ("D023", "D043", "D064", "D068")]
 # The first round decides, but not because the machine is slow.
-AT_ONCE: dict[str, Any] = {"hang_s": 0.0, "patience_s": (10.0,)}
+AT_ONCE: dict[str, Any] = {"hang_s": 0.0, "hang_rounds": 1, "patience_s": (10.0,)}
 samples = pytest.mark.parametrize("sample", SAMPLE, ids=lambda case: case.id)
 
 
@@ -75,6 +77,28 @@ def test_one_wrong_verdict_is_found(network: Network, services: Agents, sample: 
         with pytest.raises(TrialError, match=cell.source) as caught:
             trial.hold(name, {**table, cell: not allow}, world)
         assert list(caught.value.wrong) == [cell]
+
+
+@pytest.mark.parametrize("moment", ["", "drop"], ids=["open", "closed"])
+def test_guards_notice_a_moment(network: Network, moment: str) -> None:
+    world = FIXTURE.copy()
+    world.listeners.append(("TCP", PORT))
+    world.apply(ingress("x/guard", {"matchLabels": {"pod": "a"}}, {"podSelector": {}}))
+    network.follow(world)
+    with contextlib.ExitStack() as cleanup:
+        scene = Scene(network, world, cleanup)
+        scene.serve("x/a")
+        Reference(network).follow(world)
+        pairs = [("x/c", "x/a", 4)], [("z/c", "x/a", 6)]
+        with scene.guarded(*pairs) as guards:
+            guards.wait_connections(3)
+        chain = f"chain c {{ type filter hook forward priority 1; policy {moment}; }};"
+        text = f"table inet moment {{ {chain} }}\n" if moment else ""
+        with pytest.raises(AssertionError), scene.guarded(*pairs) as guards:
+            network.nodes["node-a"].run("nft", "-f", "-", stdin=f"flush ruleset\n{text}")
+            guards.wait_connections(3)
+            network.nodes["node-a"].run("nft", "flush", "ruleset")
+            Reference(network).follow(world)
 
 
 def test_only_what_is_covered_is_tried(network: Network, services: Agents) -> None:

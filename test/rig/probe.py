@@ -42,7 +42,7 @@ class Report:
             sum(r.exchanges for r in parts),
             tuple(failure for r in parts for failure in r.failures),
             sum((r.pods for r in parts), collections.Counter()),
-            max(r.slowest_s for r in parts),
+            max((r.slowest_s for r in parts), default=0.0),
         )
 
 

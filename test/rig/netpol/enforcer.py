@@ -19,6 +19,9 @@ from .evaluator import Evaluator, Party, directions
 from .network import Network
 from .world import World, family_of, name_of, pod_addresses
 
+# What settle() looks for; a Service's addresses.
+MARKER_IPS = {4: "10.96.255.254", 6: "fd00:96::fffe"}
+
 
 class Enforcer(Protocol):
     """Somebody who is told of every change."""
@@ -84,8 +87,8 @@ def everything(world: World) -> dict[str, Object]:
 
 
 class Manifests:
-    """A directory that follows a World, one object a file; policies as @as_stored makes them of
-    those that users wrote. Removed with @cleanup."""
+    """A directory that follows a World, one object a file, and what is new first; policies as
+    @as_stored makes them of those that users wrote. Removed with @cleanup."""
 
     def __init__(
         self,
@@ -100,13 +103,13 @@ class Manifests:
 
     def follow(self, world: World) -> None:
         texts = {name: objects.to_yaml(self._stored(o)) for name, o in everything(world).items()}
-        for name in self.written.keys() - texts.keys():
-            (self.directory / f"{name}.yaml").unlink()
         for name, text in texts.items():
             if text != self.written.get(name):
                 hidden = self.directory / f".{name}.new"
                 hidden.write_text(text, encoding="utf-8")
                 hidden.replace(self.directory / f"{name}.yaml")
+        for name in self.written.keys() - texts.keys():
+            (self.directory / f"{name}.yaml").unlink()
         self.written = texts
 
     def _stored(self, made: Object) -> Object:
@@ -126,6 +129,7 @@ class Agents:
         as_stored: Callable[[Object], Object] = lambda policy: policy,
     ) -> None:
         self.cleanup = contextlib.ExitStack()
+        self._marks = 0
         self.logs = Path(tempfile.mkdtemp(prefix=network.prefix))
         self.cleanup.callback(shutil.rmtree, self.logs, ignore_errors=True)
         self.manifests = Manifests(self.cleanup, network.prefix, as_stored)
@@ -152,6 +156,22 @@ class Agents:
 
     def follow(self, world: World) -> None:
         self.manifests.follow(world)
+
+    def settle(self) -> None:
+        """Wait until all that was told so far is committed on every node. The agents read the
+        changes of their directory in order, so it is enough to see the effect of a last one."""
+        self._marks += 1
+        marker = objects.service("marker", MARKER_IPS.values(), [objects.port(self._marks)])
+        objects.write_manifest(self.manifests.directory, "zz-marker", marker)
+        for agent in self.agents.values():
+            agent.wait_until("the last change to be committed", lambda a=agent: self._marked(a))
+
+    def _marked(self, agent: Agent) -> bool:
+        return all(
+            f"{MARKER_IPS[family]} . tcp . {self._marks} "
+            in agent.space.run("nft", "list", "map", table, "kube-nft", "no-endpoints", check=False)
+            for family, table in ((4, "ip"), (6, "ip6"))
+        )
 
     def __enter__(self) -> Self:
         return self

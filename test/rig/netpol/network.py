@@ -190,7 +190,8 @@ class Network:
 
     def _add_pod(self, endpoint: Endpoint) -> Place:
         node, number = self.nodes[endpoint.node], next(self._serial)
-        place = Place(endpoint.name, f"{self.prefix}pod{number}", contextlib.ExitStack())
+        space = self.prefix + endpoint.name.replace("/", ".")
+        place = Place(endpoint.name, space, contextlib.ExitStack())
         node.ip(
             f"link add pod{number} type veth peer eth0 netns {place.name}",
             f"link set pod{number} master {node.bridge} up",

@@ -12,8 +12,9 @@ from .enforcer import Enforcer
 from .network import Connection, Network, Place
 from .world import Endpoint, World, family_of, name_of
 
-# A change takes effect when it does; what has not after so long never will.
+# A change takes effect when it does; what has not after so long, and so many rounds, never will.
 HANG_S = 20.0
+HANG_ROUNDS = 10
 # How long a round waits for connections that are expected and get no answer: the longer, the more
 # rounds there were. Then a slow machine has had its time.
 PATIENCE_S = (0.5, 1.0, 2.0, 5.0)
@@ -53,7 +54,7 @@ class Aim:
 
 class Trial:
     """A network and somebody who enforces, and cases from one state. Of the tables only the
-    connections that @covered takes are tried."""
+    connections that @covered takes are tried. @held are the tables that came true."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class Trial:
         covered: Callable[[Cell, dict[str, Endpoint]], bool] = lambda cell, endpoints: True,
         *,
         hang_s: float = HANG_S,
+        hang_rounds: int = HANG_ROUNDS,
         patience_s: Sequence[float] = PATIENCE_S,
     ) -> None:
         self.network = network
@@ -70,6 +72,7 @@ class Trial:
         self.fixture = world
         self.covered = covered
         self.hang_s = hang_s
+        self.hang_rounds = hang_rounds
         self.patience_s = patience_s
         self.held: list[Held] = []
 
@@ -100,7 +103,7 @@ class Trial:
             took = time.monotonic() - begin
             if not wrong:
                 break
-            if took > self.hang_s:
+            if took > self.hang_s and number + 1 >= self.hang_rounds:
                 raise TrialError(f"{name}: after {took:.0f} s", table, wrong)
         if wrong := self._round(table, aims, CONFIRMATION_S):
             raise TrialError(f"{name}: was true for a moment, then", table, wrong)
@@ -178,6 +181,8 @@ def same_node(cell: Cell, endpoints: dict[str, Endpoint]) -> bool:
 def summary(held: Iterable[Held]) -> str:
     """One line about tables that came true."""
     held = list(held)
+    if not held:
+        return "no table came true"
     slowest = max(held, key=lambda h: h.seconds)
     connections = sum(h.connections for h in held)
     return (

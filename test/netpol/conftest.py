@@ -19,6 +19,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("case", cases, ids=lambda case: case.id)
 
 
+TOLD: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in TOLD:
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def told() -> list[str]:
+    """Lines about what was measured, for the end of the run."""
+    return TOLD
+
+
 @pytest.fixture
 def world() -> World:
     """The fixture's cluster, without policies."""

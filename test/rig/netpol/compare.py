@@ -13,9 +13,10 @@ from pathlib import Path
 
 from ..agent import PROGRAM
 from ..netns import Namespace
+from ..objects import Object
 from .dice import PORTS, PROTOCOLS
 from .enforcer import everything
-from .evaluator import Evaluator, Party
+from .evaluator import Evaluator, Party, named_ports
 from .nft import Packet, Ruleset
 from .world import World, family_of, is_finished, node_addresses, pod_addresses
 
@@ -62,6 +63,16 @@ class Renderer:
         return Ruleset(self.space.run("nft", "-j", "list", "ruleset"))
 
 
+@dataclass(frozen=True)
+class Aim:
+    """A rule, and the local pods that its policy selects."""
+
+    policy: Object
+    rule: Object
+    inward: bool
+    pods: list[Party]
+
+
 class Parties:
     """Who can be at the ends of connections through a node."""
 
@@ -72,24 +83,43 @@ class Parties:
         owners = self.evaluator.owners
         self.local = [Party(a, p) for a, p in owners.items() if p["spec"]["nodeName"] == node]
         remote = [Party(a, p) for a, p in owners.items() if p["spec"]["nodeName"] != node]
-        self.others = [*remote, *map(Party, _strangers(world, owners))]
         # The node is told by where its packets come from. What others send in its name is theirs.
-        self.itself = [Party(a, None, node) for a in self.own]
+        itself = [Party(a, None, node) for a in self.own]
+        self.everybody = [*self.local, *remote, *map(Party, _strangers(world, owners)), *itself]
+        self.aims = list(self._aims(world.policies.values()))
+
+    def _aims(self, policies: Iterable[Object]) -> Iterator[Aim]:
+        for policy in policies:
+            pods = [p for p in self.local if policy in self.evaluator.policies_of(p.pod)]
+            for rules, inward in (("ingress", True), ("egress", False)):
+                for rule in policy["spec"].get(rules) or [] if pods else ():
+                    yield Aim(policy, rule, inward, pods)
 
     def connections(self, rng: random.Random, n: int) -> Iterator[tuple[Party, Party, str, int]]:
-        """@n connections of local pods, of either direction or both."""
-        if not self.local:
-            return
-        everybody = [*self.local, *self.others, *self.itself]
-        for _ in range(n):
-            pod = rng.choice(self.local)
-            peers = [p for p in everybody if family_of(p.address) == family_of(pod.address)]
-            peer = rng.choice(peers)
-            port = rng.choice(PORTS) + rng.choice((0, 0, 0, 1, -1, 30))
-            ends = (pod, peer) if rng.random() < 0.5 else (peer, pod)
+        """At most @n connections of local pods; most aim at what a rule allows, or beside it."""
+        for _ in range(n if self.local else 0):
+            if self.aims and rng.random() < 0.7:
+                source, target, ports = self._aimed(rng, rng.choice(self.aims))
+            else:
+                pod = rng.choice(self.local)
+                peer = rng.choice(self._of_family(pod))
+                source, target = (pod, peer) if rng.random() < 0.5 else (peer, pod)
+                ports = []
             # What a pod sends to its own address stays in it.
-            if pod.pod is not peer.pod:
-                yield *ends, rng.choice(PROTOCOLS), port
+            if source.pod is None or source.pod is not target.pod:
+                yield source, target, *_port(rng, ports, target.pod)
+
+    def _of_family(self, party: Party) -> list[Party]:
+        return [p for p in self.everybody if family_of(p.address) == family_of(party.address)]
+
+    def _aimed(self, rng: random.Random, aim: Aim) -> tuple[Party, Party, list[Object]]:
+        """The ends of a connection that a rule may be about, and the rule's ports."""
+        pod = rng.choice(aim.pods)
+        peers = self._of_family(pod)
+        meant = aim.rule.get("from" if aim.inward else "to")
+        matching = [p for p in peers if self.evaluator.peers_match(meant, aim.policy, p)]
+        peer = rng.choice(matching if matching and rng.random() < 0.8 else peers)
+        return *((peer, pod) if aim.inward else (pod, peer)), aim.rule.get("ports") or []
 
     def allows(self, source: Party, target: Party, proto: str, port: int) -> bool:
         """What the API wants of this node: the say of those ends that are its pods."""
@@ -97,6 +127,18 @@ class Parties:
         return (source not in self.local or judge.egress_allows(source, target, proto, port)) and (
             target not in self.local or judge.ingress_allows(source, target, proto, port)
         )
+
+
+def _port(rng: random.Random, meant: list[Object], server: Object | None) -> tuple[str, int]:
+    """A protocol and port: what one of the entries means at @server, or a neighbour, or any."""
+    entry = rng.choice(meant) if meant and rng.random() < 0.8 else {}
+    proto, port = entry.get("protocol", "TCP"), entry.get("port")
+    if isinstance(port, int):
+        return proto, rng.choice((port, entry.get("endPort", port))) + rng.choice((0, 0, 1, -1))
+    for name, its_proto, number in named_ports(server) if server else ():
+        if (name, its_proto) == (port, proto):
+            return proto, number
+    return rng.choice(PROTOCOLS), rng.choice(PORTS)
 
 
 def _strangers(world: World, owners: Iterable[str]) -> Iterator[str]:
@@ -116,15 +158,18 @@ def _cidrs(node: dict) -> list[str]:
 
 
 def differences(
-    renderer: Renderer, world: World, node: str, rng: random.Random, n: int
+    ruleset: Ruleset, parties: Parties, rng: random.Random, n: int
 ) -> tuple[int, list[Difference]]:
     """Of at most @n packets: how many there were, and those that are judged wrongly."""
-    parties = Parties(world, node)
-    ruleset = renderer.ruleset(world, node)
     found, tried = [], 0
     for source, target, proto, port in parties.connections(rng, n):
         packet = Packet(
-            source.address, target.address, proto, port, parties.own, own=source.node == node
+            source.address,
+            target.address,
+            proto,
+            port,
+            parties.own,
+            own=source.node == parties.node,
         )
         wanted = parties.allows(source, target, proto, port)
         verdict = ruleset.judge(packet)

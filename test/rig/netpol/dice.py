@@ -23,9 +23,9 @@ OUTSIDE = ["203.0.113.10", "203.0.113.140", "198.51.100.77", "2001:db8:100::10",
 NAMESPACES = ["x", "y", "z", "default"]
 KEYS = ["app", "tier", "env"]
 VALUES = ["a", "b", "c", ""]
-PROTOCOLS = ["TCP", "UDP", "SCTP"]
+PROTOCOLS = ["TCP", "TCP", "UDP", "SCTP"]
 PORTS = [53, 80, 81, 8080, 9000]
-PORT_NAMES = ["web", "dns", "adm"]
+PORT_NAMES = ["web", "dns"]
 # Networks that lie in one another, beside one another, on pods, on nodes and outside.
 BLOCKS = {
     4: ["0.0.0.0/0", "10.0.0.0/8", "10.91.0.0/16", "10.91.1.0/24", "10.91.1.0/29", "10.91.1.4/31"]
@@ -38,11 +38,12 @@ BLOCKS = {
 
 
 class Dice:
-    """Makes one cluster."""
+    """Makes one cluster, and changes it."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
         self.created = 0
+        self.namespaces: list[str] = []
 
     def world(self) -> World:
         """A cluster with its policies."""
@@ -52,7 +53,7 @@ class Dice:
                 "listeners": [],
                 "clusterNetworks": {"serviceCIDRs": ["10.96.0.0/16", "fd00:96::/112"]},
                 "nodes": [_node(name) for name in NODES],
-                "namespaces": [self._namespace(n) for n in self._some(NAMESPACES, 2, 4)],
+                "namespaces": [self._namespace(n) for n in self._some(NAMESPACES, 1, 3)],
                 "pods": [],
                 "services": [],
                 "externals": [{"name": f"ext{n}", "ips": [ip]} for n, ip in enumerate(OUTSIDE)],
@@ -62,9 +63,46 @@ class Dice:
         for number in range(self.rng.randint(3, 10)):
             pod = self._pod(f"p{number}")
             world.pods[name_of(pod)] = pod
-        for number in range(self.rng.choice((1, 1, 2, 3, 4, 6))):
+        for number in range(self.rng.choice((1, 2, 3, 4, 6))):
             world.apply(self._policy(f"n{number}"))
         return world
+
+    def change(self, world: World) -> None:
+        """Change one thing: any object comes, goes, or becomes another one of its name."""
+        kind = self.rng.choices(("policy", "pod", "labels", "status", "namespace"), (5, 4, 4, 2, 1))
+        getattr(self, f"_change_{kind[0]}")(world)
+
+    def _change_policy(self, world: World) -> None:
+        name = f"n{self.rng.randrange(6)}"
+        made = self._policy(name)
+        if name_of(made) in world.policies and self.rng.random() < 0.4:
+            del world.policies[name_of(made)]
+        else:
+            world.apply(made)
+
+    def _change_pod(self, world: World) -> None:
+        made = self._pod(f"p{self.rng.randrange(12)}")
+        gone = [
+            n for n, p in world.pods.items() if p["metadata"]["name"] == made["metadata"]["name"]
+        ]
+        for name in gone:
+            del world.pods[name]
+        if not gone or self.rng.random() < 0.6:
+            world.pods[name_of(made)] = made
+
+    def _change_labels(self, world: World) -> None:
+        if world.pods:
+            self.rng.choice(list(world.pods.values()))["metadata"]["labels"] = self._labels()
+
+    def _change_status(self, world: World) -> None:
+        """A pod ends, or one that had no address yet gets one."""
+        if world.pods:
+            pod = self.rng.choice(list(world.pods.values()))
+            pod["status"] = self._status(pod["spec"])
+
+    def _change_namespace(self, world: World) -> None:
+        name = self.rng.choice(self.namespaces)
+        world.namespaces[name] = self._namespace(name)
 
     def _some(self, pool: list[Any], least: int, most: int) -> list[Any]:
         return self.rng.sample(pool, self.rng.randint(least, min(most, len(pool))))
@@ -80,25 +118,27 @@ class Dice:
 
     def _pod(self, name: str) -> Object:
         self.created += 1
-        minute = f"{self.created:02}"
         metadata = {
             "name": name,
             "namespace": self.rng.choice(self.namespaces),
             "labels": self._labels(),
-            "creationTimestamp": f"2024-05-01T00:{minute}:00Z",
+            "creationTimestamp": _time(self.created),
         }
         node = self.rng.choice(list(NODES))
         spec: Object = {"nodeName": node, "containers": self._containers()}
-        if self.rng.random() < 0.3:
+        if self.rng.random() < 0.5:
             spec["initContainers"] = self._init_containers()
-        ips = self._addresses(node)
         if self.rng.random() < 0.1:
             spec["hostNetwork"] = True
-            ips = NODES[node][0]
+        return {**_object("v1", "Pod", metadata), "spec": spec, "status": self._status(spec)}
+
+    def _status(self, spec: Object) -> Object:
+        hosts = NODES[spec["nodeName"]][0]
+        ips = hosts if spec.get("hostNetwork") else self._addresses(spec["nodeName"])
         status: Object = {"phase": self.rng.choice(["Running"] * 6 + ["Succeeded", "Failed"])}
         if ips:
-            status.update(hostIP=NODES[node][0][0], podIP=ips[0], podIPs=[{"ip": ip} for ip in ips])
-        return {**_object("v1", "Pod", metadata), "spec": spec, "status": status}
+            status.update(hostIP=hosts[0], podIP=ips[0], podIPs=[{"ip": ip} for ip in ips])
+        return status
 
     def _addresses(self, node: str) -> list[str]:
         """Of a network so small that pods happen to have one address."""
@@ -108,7 +148,7 @@ class Dice:
 
     def _containers(self) -> list[Object]:
         self.named: set[tuple[str, str]] = set()
-        return [self._container(f"c{n}") for n in range(self.rng.randint(1, 2))]
+        return [self._container(f"c{n}") for n in range(self.rng.choice((1, 1, 2)))]
 
     def _init_containers(self) -> list[Object]:
         made = [self._container("sidecar")]
@@ -122,7 +162,7 @@ class Dice:
 
     def _container(self, name: str) -> Object:
         ports = []
-        for _ in range(self.rng.randint(0, 3)):
+        for _ in range(self.rng.randint(0, 4)):
             port: Object = {"containerPort": self.rng.choice(PORTS)}
             protocol = self.rng.choice(PROTOCOLS)
             if protocol != "TCP" or self.rng.random() < 0.5:
@@ -178,7 +218,7 @@ class Dice:
         if self.rng.random() < 0.7:
             port["protocol"] = self.rng.choice(PROTOCOLS)
         kind = self.rng.random()
-        if kind < 0.25:
+        if kind < 0.35:
             port["port"] = self.rng.choice([*PORT_NAMES, "nobodys"])
         elif kind < 0.85:
             port["port"] = self.rng.choice(PORTS)
@@ -209,6 +249,10 @@ def _lies_in(hole: str, cidr: str) -> bool:
     """Whether a network is a part of another one."""
     inner, outer = (ipaddress.ip_network(text, strict=False) for text in (hole, cidr))
     return inner.prefixlen > outer.prefixlen and inner[0] in outer
+
+
+def _time(second: int) -> str:
+    return f"2024-05-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"
 
 
 def _object(version: str, kind: str, metadata: Object) -> Object:

@@ -128,26 +128,28 @@ class Evaluator:
         proto: str,
         port: int,
     ) -> bool:
-        about = [policy for policy in self.policies if self._concerns(policy, direction, judged)]
+        about = [p for p in self.policies_of(judged) if direction in directions(p)]
         if not about:
             return True
         rules, peers = ("ingress", "from") if direction == "Ingress" else ("egress", "to")
         return any(
-            self._peers_match(rule.get(peers), policy, peer)
+            self.peers_match(rule.get(peers), policy, peer)
             and _ports_match(rule.get("ports"), server, proto, port)
             for policy in about
             for rule in policy["spec"].get(rules) or []
         )
 
-    @staticmethod
-    def _concerns(policy: Object, direction: str, pod: Object) -> bool:
-        return (
-            policy["metadata"]["namespace"] == pod["metadata"]["namespace"]
-            and direction in directions(policy)
+    def policies_of(self, pod: Object) -> list[Object]:
+        """The policies that select a pod."""
+        return [
+            policy
+            for policy in self.policies
+            if policy["metadata"]["namespace"] == pod["metadata"]["namespace"]
             and selects(policy["spec"].get("podSelector") or {}, labels_of(pod))
-        )
+        ]
 
-    def _peers_match(self, peers: list[Object] | None, policy: Object, party: Party) -> bool:
+    def peers_match(self, peers: list[Object] | None, policy: Object, party: Party) -> bool:
+        """Whether a rule of @policy is about connections with @party."""
         return not peers or any(self._peer_matches(peer, policy, party) for peer in peers)
 
     def _peer_matches(self, peer: Object, policy: Object, party: Party) -> bool:

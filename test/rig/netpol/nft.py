@@ -6,6 +6,7 @@ over: a verdict must not rest on half of a ruleset.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import json
 from collections.abc import Iterable, Iterator
@@ -59,17 +60,19 @@ class Verdict:
     way: list[str] = field(default_factory=list)
 
 
+@functools.cache
+def _word(text: str) -> Value:
+    if text in PROTOCOLS:
+        return PROTOCOLS[text]
+    try:
+        return int(ipaddress.ip_address(text)) if "." in text or ":" in text else text
+    except ValueError:
+        return text
+
+
 def _scalar(value: Any) -> Value:
     """A constant as it compares: addresses and protocols as numbers."""
-    if isinstance(value, str):
-        if value in PROTOCOLS:
-            return PROTOCOLS[value]
-        if "." in value or ":" in value:
-            try:
-                return int(ipaddress.ip_address(value))
-            except ValueError:
-                return value
-    return value
+    return _word(value) if isinstance(value, str) else value
 
 
 def _interval(value: Any) -> tuple[Value, Value]:

@@ -12,6 +12,7 @@ from rig.client import Answer
 from rig.cluster import (
     EXTERNAL_RANGES,
     LOAD_BALANCER_RANGES,
+    SERVER_PORTS,
     SERVICE_RANGES,
     Cluster,
     Host,
@@ -93,7 +94,7 @@ class Lab(Cluster):
         }
         for node in self.nodes:
             name = f"host-{node.number}"
-            wait_ready(start_server(node, name, self.cleanup))
+            wait_ready(start_server(node, name, self.cleanup, *SERVER_PORTS, str(OTHER_PORT)))
             self.servers[name] = Server(name, node, node.ips)
 
     def deploy_world(self) -> Evaluator:
@@ -257,9 +258,12 @@ class Lab(Cluster):
                 source = ips[cell.family]
             return in_words(Answer(server.name, source, one.port))
         if one == evaluator.UNTOUCHED:
-            # A host refuses where nobody listens; outside there is nobody at all.
-            there = cell.kind.endswith("node-port") or self.frontend(cell)[0] in self.bound
-            return "refused" if there else SILENCE
+            # At its own address the host answers; it refuses where nobody listens. Outside there is
+            # nobody at all.
+            address, port = self.frontend(cell)
+            if address in self.bound:
+                return in_words(Answer("host-1", self.client_of(cell).address, port))
+            return "refused" if cell.kind.endswith("node-port") else SILENCE
         return SILENCE if one == evaluator.DROPPED else one
 
 

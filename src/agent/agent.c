@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 
+#include "agent/affinity-watch.h"
 #include "agent/cluster.h"
 #include "agent/health-check-ports.h"
 #include "agent/lock.h"
@@ -38,6 +39,7 @@ struct agent {
 	struct loop_source *links_retry;
 	struct backoff links_backoff;
 	struct sync sync;
+	struct affinity_watch affinity;
 	struct http_daemon *http;
 	struct health_check_ports *health_check_ports;
 	struct cluster *cluster; /* NULL: the objects come from manifests */
@@ -297,6 +299,8 @@ static int agent_open_sync(struct agent *a, struct error *err)
 	a->sync.flows.drain_ms = a->options->ipvs_graceful_period_ms;
 	a->sync.committed = on_committed;
 	a->sync.userdata = a;
+	if (r == 0)
+		r = affinity_watch_open(&a->affinity, a->loop, a->tables, err);
 	if (r == 0)
 		r = http_daemon_new(a->loop, HTTP_DAEMON_DEADLINE_MS, &a->http, err);
 	if (r == 0)

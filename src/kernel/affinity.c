@@ -1,290 +1,227 @@
 #include "kernel/affinity.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
+#include <libnftnl/common.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/error.h"
-#include "kernel/affinity-key.h"
+#include "kernel/attrs.h"
 #include "kernel/batch.h"
 #include "kernel/dump.h"
 #include "kernel/element-codec.h"
 #include "kernel/netlink.h"
-#include "ruleset/transaction.h"
+#include "ruleset/bindings.h"
 
-#define PURGE_ATTEMPTS 5
+#define FULL_CHAIN "affinity-full"
 
-/* A single field is as long as it is, fields of a concatenation are padded to four bytes. */
-enum data_size {
-	DATA_IPV4_TARGET = 8,
-	DATA_IPV6_ADDR = 16,
-	DATA_PORT = 2,
-	DATA_MAX = DATA_IPV6_ADDR,
+enum key_size {
+	CLIENT_BYTES = 4,
+	KEY_BYTES = CLIENT_BYTES + BINDING_WORDS * 4,
 };
-
-static const struct affinity_map maps[AFFINITY_MAPS] = {
-	{ "affinity", AF_INET },
-	{ "affinity", AF_INET6 },
-	{ "affinity-ports", AF_INET6 },
-};
-#define MAP_IPV4 0
-#define MAP_IPV6 1
-
-static const uint16_t data_sizes[AFFINITY_MAPS] = { DATA_IPV4_TARGET, DATA_IPV6_ADDR, DATA_PORT };
-
-const struct affinity_map *affinity_map(unsigned i)
-{
-	return &maps[i];
-}
-
-/* What is remembered of a frontend, as in the map: who the client is does not count. */
-struct binding {
-	uint8_t frontend[AFFINITY_FRONTEND_BYTES];
-	uint8_t data[DATA_MAX]; /* all zero: of a frontend all of whose bindings are meant */
-};
-
-static int binding_cmp(const void *a, const void *b)
-{
-	return memcmp(a, b, sizeof(struct binding));
-}
-
-struct bindings {
-	struct binding *items;
-	size_t n, capacity;
-};
-
-static int bindings_add(struct bindings *s, const struct binding *b)
-{
-	if (ARRAY_RESERVE(s->items, s->n, s->capacity) < 0)
-		return -ENOMEM;
-	s->items[s->n++] = *b;
-	return 0;
-}
-
-static bool bindings_have(const struct bindings *s, const struct binding *b)
-{
-	return array_find(b, s->items, s->n, sizeof(*b), binding_cmp);
-}
 
 /* A map of another release, or somebody's own of that name, may hold what ours does not take. */
-static bool binding_get(const struct nlattr *attr, unsigned map, struct binding *ret)
+static bool binding_get(const struct nlattr *attr, uint8_t family, struct binding *ret)
 {
-	uint16_t key_len = 0, data_len = 0;
+	uint16_t key_len = 0, data_len = 0, addr_len = family == AF_INET ? 4 : 16;
 	const uint8_t *key = element_get_value(attr, NFTA_SET_ELEM_KEY, &key_len);
 	const uint8_t *data = element_get_value(attr, NFTA_SET_ELEM_DATA, &data_len);
 
-	if (!key || !data || key_len != AFFINITY_KEY_BYTES || data_len != data_sizes[map])
+	if (!key || !data || key_len != KEY_BYTES || data_len != addr_len)
 		return false;
-	*ret = (struct binding){ 0 };
-	memcpy(ret->frontend, key + AFFINITY_CLIENT_BYTES, sizeof(ret->frontend));
-	memcpy(ret->data, data, data_len);
+	*ret = (struct binding){ .family = family };
+	memcpy(ret->words, key + CLIENT_BYTES, sizeof(ret->words));
+	memcpy(ret->addr, data, addr_len);
 	return true;
 }
 
-/* The binding that clients of @row, an endpoint of a frontend, have. */
-static void binding_of_row(const struct element *row, unsigned map, struct binding *ret)
-{
-	uint16_t port = htons(row->target_port);
-
-	*ret = (struct binding){ 0 };
-	affinity_key_frontend(row, ret->frontend);
-	if (map == MAP_IPV4) {
-		memcpy(ret->data, row->other, 4);
-		memcpy(ret->data + 4, &port, sizeof(port));
-	} else if (map == MAP_IPV6) {
-		memcpy(ret->data, row->other, DATA_IPV6_ADDR);
-	} else {
-		memcpy(ret->data, &port, sizeof(port));
-	}
-}
-
-static bool is_addition_of(const struct change *c, const struct element *row)
-{
-	return c->add && c->element.target_port == row->target_port &&
-	       memcmp(c->element.other, row->other, sizeof(row->other)) == 0;
-}
-
-static bool is_beside(const struct change *c, const struct element *row)
-{
-	return c->element.set == row->set && c->element.family == row->family &&
-	       c->element.protocol == row->protocol && c->element.port == row->port &&
-	       memcmp(c->element.addr, row->addr, sizeof(row->addr)) == 0;
-}
-
-static int change_cmp(const void *key, const void *item)
-{
-	return element_cmp(key, &((const struct change *)item)->element);
-}
-
-static const struct change *whole_find(const struct transaction *whole, const struct element *e,
-				       enum set_id set)
-{
-	struct element probe = *e;
-
-	probe.set = (uint8_t)set;
-	return array_find(&probe, whole->changes, whole->n_changes, sizeof(*whole->changes),
-			  change_cmp);
-}
-
-/* All endpoints of the frontend @e or, where it has a list of this node's, only those: it is not known
- * which clients are outside. */
-static int wanted_of_frontend(const struct transaction *whole, const struct element *e,
-			      unsigned map, struct bindings *ret)
-{
-	const struct change *end = whole->changes + whole->n_changes;
-	bool local = whole_find(whole, e, SET_LOCAL_SERVICES);
-	const struct change *first = whole_find(whole, e,
-						local ? SET_LOCAL_ENDPOINTS : SET_ENDPOINTS);
-	struct binding b;
-	int r = 0;
-
-	for (const struct change *c = first; r == 0 && c && c < end; c++) {
-		if (!is_beside(c, &first->element))
-			break;
-		binding_of_row(&c->element, map, &b);
-		r = bindings_add(ret, &b);
-	}
-	return r;
-}
-
-static int wanted_collect(const struct transaction *whole, unsigned map, struct bindings *ret)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < whole->n_changes; i++) {
-		const struct element *e = &whole->changes[i].element;
-
-		if (e->set == SET_AFFINITY_SERVICES && e->family == maps[map].family)
-			r = wanted_of_frontend(whole, e, map, ret);
-	}
-	array_sort(ret->items, ret->n, sizeof(*ret->items), binding_cmp);
-	return r;
-}
-
-/* Elements of a map, picked by what they remember. */
+/* Elements of the map, picked by what they remember: those of the bindings, or all others. */
 struct pick {
-	unsigned map;
-	struct bindings bindings; /* sorted */
+	uint8_t family;
+	const struct bindings *bindings;
+	bool others;
 	struct buf *out;
 };
 
 static int pick_element(const struct nlattr *attr, void *userdata)
 {
 	struct pick *p = userdata;
-	struct binding b, frontend;
+	struct binding b;
+	bool found = binding_get(attr, p->family, &b) && bindings_have(p->bindings, &b);
 
-	if (!binding_get(attr, p->map, &b))
-		return 0;
-	frontend = b;
-	memset(frontend.data, 0, sizeof(frontend.data));
-	if (bindings_have(&p->bindings, &b) || bindings_have(&p->bindings, &frontend))
+	if (found != p->others)
 		buf_append(p->out, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
 	return buf_error(p->out);
 }
 
-int affinity_read(struct netlink *nl, unsigned i, const char *table,
-		  const struct transaction *whole, struct buf *ret, struct error *err)
+/* The first @n elements of @elements, which are taken off it. */
+static struct buf elements_take(struct buf *elements, size_t n)
 {
-	struct pick p = { .map = i, .out = ret };
-	struct error ignored = { 0 };
-	int r = wanted_collect(whole, i, &p.bindings);
+	struct buf first = { .data = elements->data };
 
-	if (r == 0 && p.bindings.n > 0)
-		r = dump_attrs(nl, maps[i].family, table, maps[i].name, pick_element, &p, &ignored);
-	free(p.bindings.items);
-	if (r == -ENOENT)
-		return 0;
-	return r < 0 ? error_set(err, r, "read map %s: %s", maps[i].name, ignored.message) : 0;
-}
+	for (; n > 0 && first.len < elements->len; n--) {
+		const struct nlattr *e = (const void *)(elements->data + first.len);
 
-/* An endpoint that only moved to another slot is deleted in one row and added in another; a timeout
- * that was edited likewise. Rows of a frontend lie side by side. */
-static bool row_stays(const struct transaction *tx, size_t i)
-{
-	const struct element *row = &tx->changes[i].element;
-
-	for (size_t j = i; j-- > 0 && is_beside(&tx->changes[j], row);)
-		if (is_addition_of(&tx->changes[j], row))
-			return true;
-	for (size_t j = i + 1; j < tx->n_changes && is_beside(&tx->changes[j], row); j++)
-		if (is_addition_of(&tx->changes[j], row))
-			return true;
-	return false;
-}
-
-/* Clients outside had any endpoint of the frontend, and are to have this node's from now on. */
-static bool becomes_local(const struct transaction *tx, size_t i)
-{
-	const struct change *c = &tx->changes[i];
-
-	return c->add && c->element.set == SET_LOCAL_SERVICES &&
-	       (i == 0 || element_cmp(&c[-1].element, &c->element) != 0);
-}
-
-static bool row_goes(const struct transaction *tx, size_t i)
-{
-	const struct change *c = &tx->changes[i];
-
-	return !c->add &&
-	       (c->element.set == SET_AFFINITY_SERVICES || set_layout(c->element.set)->slot) &&
-	       !row_stays(tx, i);
-}
-
-/* What @tx took away: frontends all of whose bindings go (no data) and endpoints that their frontend has no
- * more. */
-static int gone_collect(const struct transaction *tx, unsigned map, struct bindings *ret)
-{
-	struct binding b;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < tx->n_changes; i++) {
-		const struct element *e = &tx->changes[i].element;
-
-		if (e->family != maps[map].family || (!row_goes(tx, i) && !becomes_local(tx, i)))
-			continue;
-		binding_of_row(e, map, &b);
-		r = bindings_add(ret, &b);
+		first.len += (size_t)MNL_ALIGN(mnl_attr_get_len(e));
 	}
-	array_sort(ret->items, ret->n, sizeof(*ret->items), binding_cmp);
-	return r;
+	elements->data += first.len;
+	elements->len -= first.len;
+	return first;
 }
 
-/* -ENOENT: a binding ran out meanwhile, which voids the transaction. */
-static int purge_once(struct netlink *nl, const char *table, struct pick *p, struct error *err)
+static int elements_delete(struct netlink *nl, uint8_t family, const char *table,
+			   const struct buf *elements, struct error *err)
 {
-	const struct affinity_map *map = &maps[p->map];
 	_cleanup_batch_ struct batch b = { 0 };
-	int r;
 
-	buf_reset(p->out);
-	r = dump_attrs(nl, map->family, table, map->name, pick_element, p, err);
-	if (r < 0 || p->out->len == 0)
-		return r;
 	batch_begin(&b, table, 0);
-	batch_raw_elements(&b, map->family, map->name, p->out, false);
+	batch_raw_elements(&b, family, AFFINITY_MAP, elements, false);
 	batch_end(&b);
 	return batch_commit(&b, nl, NULL, err);
 }
 
-/* Of an IPv6 binding the endpoint's address is enough: without it, nobody asks for the port. */
-int affinity_purge(struct netlink *nl, uint8_t family, const char *table,
-		   const struct transaction *tx, struct error *err)
+/* Delete what is picked, @n elements in each transaction. -ENOENT: one of them ran out meanwhile, which
+ * voids its transaction; the others were sent nevertheless. */
+static int purge_once(struct netlink *nl, const char *table, struct pick *p, size_t n,
+		      struct error *err)
 {
-	_cleanup_buf_ struct buf found = { 0 };
-	struct pick p = { .map = family == AF_INET ? MAP_IPV4 : MAP_IPV6, .out = &found };
-	int r = gone_collect(tx, p.map, &p.bindings);
+	struct buf left;
+	int r, result = 0;
 
-	if (r == 0 && p.bindings.n > 0) {
-		r = -ENOENT;
-		for (int i = 0; i < PURGE_ATTEMPTS && (r == -ENOENT || r == -EINTR); i++)
-			r = purge_once(nl, table, &p, err);
+	buf_reset(p->out);
+	r = dump_attrs(nl, p->family, table, AFFINITY_MAP, pick_element, p, err);
+	if (r < 0)
+		return r;
+	left = *p->out;
+	while (left.len > 0) {
+		struct buf some = elements_take(&left, n);
+
+		r = elements_delete(nl, p->family, table, &some, err);
+		if (r < 0 && r != -ENOENT)
+			return r;
+		result = r < 0 ? r : result;
 	}
-	free(p.bindings.items);
-	return r < 0 ? error_wrap(err, r, "forget bindings to endpoints that are gone") : 0;
+	return result;
+}
+
+/* All at once as a rule; in the end one by one, when an element that is not there is no error. */
+static int purge(struct netlink *nl, const char *table, struct pick p, struct error *err)
+{
+	static const size_t per_transaction[] = { SIZE_MAX, SIZE_MAX, 64, 1 };
+	_cleanup_buf_ struct buf found = { 0 };
+	int r = -ENOENT;
+
+	p.out = &found;
+	for (size_t i = 0; i < ARRAY_SIZE(per_transaction) && (r == -ENOENT || r == -EINTR); i++)
+		r = purge_once(nl, table, &p, per_transaction[i], err);
+	if (r < 0 && r != -ENOENT)
+		return error_wrap(err, r, "forget bindings to endpoints that are gone");
+	return 0;
+}
+
+int affinity_forget(struct netlink *nl, uint8_t family, const char *table,
+		    const struct bindings *gone, struct error *err)
+{
+	struct pick p = { .family = family, .bindings = gone };
+	bool any = false;
+
+	for (size_t i = 0; i < gone->n && !any; i++)
+		any = gone->items[i].family == family;
+	return any ? purge(nl, table, p, err) : 0;
+}
+
+int affinity_retain(struct netlink *nl, uint8_t family, const char *table,
+		    const struct bindings *kept, struct error *err)
+{
+	struct pick p = { .family = family, .bindings = kept, .others = true };
+
+	return purge(nl, table, p, err);
+}
+
+int affinity_read(struct netlink *nl, uint8_t family, const char *table,
+		  const struct bindings *kept, struct buf *ret, struct error *err)
+{
+	struct pick p = { .family = family, .bindings = kept, .out = ret };
+	struct error ignored = { 0 };
+	int r = 0;
+
+	if (kept->n > 0)
+		r = dump_attrs(nl, family, table, AFFINITY_MAP, pick_element, &p, &ignored);
+	if (r == -ENOENT)
+		return 0;
+	return r < 0 ? error_set(err, r, "read map " AFFINITY_MAP ": %s", ignored.message) : 0;
+}
+
+static int count_element(const struct nlattr *attr, void *userdata)
+{
+	size_t *n = userdata;
+
+	(void)attr;
+	*n += 1;
+	return 0;
+}
+
+static int expr_count(const struct nlattr *expr, void *userdata)
+{
+	uint64_t *packets = userdata;
+	struct attrs in, data;
+	const char *name;
+
+	attrs_of_nest(expr, &in);
+	attrs_of_nest(in.at[NFTA_EXPR_DATA], &data);
+	name = attr_text(in.at[NFTA_EXPR_NAME]);
+	if (name && strcmp(name, "counter") == 0 && data.at[NFTA_COUNTER_PACKETS] &&
+	    mnl_attr_validate(data.at[NFTA_COUNTER_PACKETS], MNL_TYPE_U64) >= 0)
+		*packets += be64toh(mnl_attr_get_u64(data.at[NFTA_COUNTER_PACKETS]));
+	return MNL_CB_OK;
+}
+
+static int rule_count(const struct nlmsghdr *nlh, void *userdata)
+{
+	struct attrs in;
+
+	attrs_of_message(nlh, &in);
+	if (in.at[NFTA_RULE_EXPRESSIONS])
+		mnl_attr_parse_nested(in.at[NFTA_RULE_EXPRESSIONS], expr_count, userdata);
+	return 0;
+}
+
+/* Whose packet can't be remembered comes to a chain with a counter and nothing else. */
+static int count_refused(struct netlink *nl, uint8_t family, const char *table, uint64_t *ret,
+			 struct error *err)
+{
+	char request[256] __attribute__((aligned(8)));
+	uint16_t proto = family == AF_INET ? NFPROTO_IPV4 : NFPROTO_IPV6;
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(request, NFT_MSG_GETRULE, proto, NLM_F_DUMP,
+						     0);
+
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, table);
+	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, FULL_CHAIN);
+	return netlink_dump(nl, nlh, rule_count, ret, err);
+}
+
+int affinity_count(struct netlink *nl, uint8_t family, const char *table, size_t *ret_bindings,
+		   uint64_t *ret_refused, struct error *err)
+{
+	uint64_t refused = 0;
+	size_t n = 0;
+	int r = 0;
+
+	if (ret_bindings)
+		r = dump_attrs(nl, family, table, AFFINITY_MAP, count_element, &n, err);
+	if (r == 0 && ret_refused)
+		r = count_refused(nl, family, table, &refused, err);
+	if (r < 0)
+		return error_wrap(err, r, "count clients with affinity");
+	if (ret_bindings)
+		*ret_bindings = n;
+	if (ret_refused)
+		*ret_refused = refused;
+	return 0;
 }

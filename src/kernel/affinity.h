@@ -1,36 +1,33 @@
-/* affinity.h - the affinity maps, which the packets fill: kept over a replacement of the table, and
- * rid of endpoints that are gone. */
+/* affinity.h - the map affinity of a table, which the packets fill: rid of endpoints that are gone, kept
+ * over a replacement of the table, counted. */
 #ifndef KUBE_NFT_KERNEL_AFFINITY_H
 #define KUBE_NFT_KERNEL_AFFINITY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 
+struct bindings;
 struct error;
 struct netlink;
-struct transaction;
 
-enum affinity_limit {
-	AFFINITY_MAPS = 3, /* IPv4 endpoints, IPv6 endpoints, IPv6 ports */
-};
+#define AFFINITY_MAP "affinity"
 
-struct affinity_map {
-	const char *name;
-	uint8_t family;
-};
-const struct affinity_map *affinity_map(unsigned i);
+/* Delete what any client has of @gone (settled). */
+int affinity_forget(struct netlink *nl, uint8_t family, const char *table,
+		    const struct bindings *gone, struct error *err);
+/* Delete what is not of @kept (settled). */
+int affinity_retain(struct netlink *nl, uint8_t family, const char *table,
+		    const struct bindings *kept, struct error *err);
+/* Append the elements that are of @kept (settled) as they are, to be sent again by
+ * batch_raw_elements(). A table without the map, or with one of another form, has none. */
+int affinity_read(struct netlink *nl, uint8_t family, const char *table,
+		  const struct bindings *kept, struct buf *ret, struct error *err);
 
-/* Append the elements of map @i of table @table as they are, to be sent again by batch_raw_elements()
- * together with @whole (settled). Left out are bindings to what @whole does not have, and what is not
- * of our form. A table without the map has none. */
-int affinity_read(struct netlink *nl, unsigned i, const char *table,
-		  const struct transaction *whole, struct buf *ret, struct error *err);
-
-/* Delete the bindings to what @tx (settled) took away: frontends without affinity, frontends whose
- * policy became Local, and endpoints that their frontend has no more. Does nothing when @tx took
- * nothing of the kind. */
-int affinity_purge(struct netlink *nl, uint8_t family, const char *table,
-		   const struct transaction *tx, struct error *err);
+/* How many elements there are, and how many could not be made because the map was full. Counting walks
+ * the map (a second for a full one), the other does not; NULL leaves it out. */
+int affinity_count(struct netlink *nl, uint8_t family, const char *table, size_t *ret_bindings,
+		   uint64_t *ret_refused, struct error *err);
 
 #endif

@@ -187,7 +187,8 @@ static void counted_drop_unused(struct counted_list *l)
 /* No endpoint has counted more than its frontend. */
 static int read_used(struct counted_list *l, struct netlink *nl, uint8_t family, const char *table)
 {
-	static const enum set_id sets[] = { SET_SERVICES, SET_LOCAL_SERVICES, SET_NO_ENDPOINTS };
+	static const enum set_id sets[] = { SET_SERVICES, SET_LOCAL_SERVICES, SET_NO_ENDPOINTS,
+					    SET_AFFINITY_SERVICES, SET_LOCAL_AFFINITY_SERVICES };
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(sets); i++)

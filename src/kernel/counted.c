@@ -82,13 +82,11 @@ int counted_look_up(struct counted_list *l, struct netlink *nl, const char *tabl
 /* The slots of a frontend's list, as its verdict counts them. */
 static int rows_expect(const struct element *e, struct element **keys, size_t *n, size_t *capacity)
 {
-	bool dispatches = e->verdict == VERDICT_LB || e->verdict == VERDICT_LOCAL_LB ||
-			  e->verdict == VERDICT_AFFINITY_LB ||
-			  e->verdict == VERDICT_AFFINITY_LOCAL_LB;
+	bool all = e->set == SET_SERVICES || e->set == SET_AFFINITY_SERVICES;
 	struct element key = *e;
 
-	key.set = e->set == SET_SERVICES ? SET_ENDPOINTS : SET_LOCAL_ENDPOINTS;
-	if (!dispatches || e->number > DISPATCH_MAX_ENDPOINTS)
+	key.set = all ? SET_ENDPOINTS : SET_LOCAL_ENDPOINTS;
+	if (!verdict_is_choice(e->verdict) || e->number > DISPATCH_MAX_ENDPOINTS)
 		return 0;
 	for (key.slot = 0; key.slot < e->number; key.slot++) {
 		if (array_grow((void **)keys, capacity, *n + 1, sizeof(key)) < 0)

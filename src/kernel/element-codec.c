@@ -92,6 +92,11 @@ static void put_value(struct nlmsghdr *nlh, uint16_t type, const struct key *k)
 	mnl_attr_nest_end(nlh, nest);
 }
 
+static uint32_t chain_code(uint8_t verdict)
+{
+	return (uint32_t)(verdict_is_jump(verdict) ? NFT_JUMP : NFT_GOTO);
+}
+
 static void put_verdict(struct nlmsghdr *nlh, const struct element *e)
 {
 	struct nlattr *data = mnl_attr_nest_start(nlh, NFTA_SET_ELEM_DATA);
@@ -99,7 +104,7 @@ static void put_verdict(struct nlmsghdr *nlh, const struct element *e)
 	char chain[CHAIN_NAME_MAX_BYTES];
 
 	if (element_chain_name(e, chain)) {
-		mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE, htonl((uint32_t)NFT_GOTO));
+		mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE, htonl(chain_code(e->verdict)));
 		mnl_attr_put_strz(nlh, NFTA_VERDICT_CHAIN, chain);
 	} else {
 		mnl_attr_put_u32(nlh, NFTA_VERDICT_CODE,
@@ -297,8 +302,10 @@ static bool verdict_get(const struct nlattr *data, struct element *e)
 		e->verdict = VERDICT_DROP;
 	else if (code == NF_ACCEPT)
 		e->verdict = VERDICT_ACCEPT;
-	else if (code == (uint32_t)NFT_GOTO && chain)
+	else if (chain)
 		element_read_chain(e, chain);
+	if (chain && code != chain_code(e->verdict))
+		e->verdict = VERDICT_NONE;
 	return true; /* a verdict of somebody else stays VERDICT_NONE, which equals none of ours */
 }
 

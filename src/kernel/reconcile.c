@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "kernel/affinity.h"
 #include "kernel/dump.h"
 #include "kernel/netlink.h"
 #include "kernel/skeleton-internal.h"
@@ -33,7 +34,7 @@ static void note_present(const struct dispatch *d, void *userdata)
 	struct reading *rd = userdata;
 
 	if (rd->error == 0)
-		rd->error = tables_note_chain(rd->t, d);
+		rd->error = chains_add(&rd->t->chains, d);
 }
 
 static void note_definition(const struct definition *d, void *userdata)
@@ -173,7 +174,6 @@ static int difference(const struct dump *found, const struct transaction *whole,
 	}
 	for (size_t k = 0; k < whole->n_chains; k++)
 		transaction_need_chain(ret, &whole->chains[k]);
-	ret->affinity = true; /* whose the elements are that go, is not known */
 	return transaction_settle(ret);
 }
 
@@ -199,6 +199,18 @@ static int send_difference(struct reading *rd, const struct transaction *whole, 
 	return r;
 }
 
+/* Whose the elements are that went, and what a killed agent left undone, is not known: what may stay,
+ * is. */
+static int retain_bindings(struct tables *t, const struct transaction *whole, struct error *err)
+{
+	int r = 0;
+
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
+		if (t->skeletons[f])
+			r = affinity_retain(t->nl, families[f], TABLE_NAME, &whole->bindings, err);
+	return r;
+}
+
 /* -EINTR or -ERESTART: somebody else committed meanwhile. */
 static int reconcile_once(struct reading *rd, const struct transaction *whole,
 			  enum tables_state *ret_state, struct commit *ret, struct error *err)
@@ -215,8 +227,10 @@ static int reconcile_once(struct reading *rd, const struct transaction *whole,
 		return r == -ENOENT ? -EINTR : r; /* a set went away while it was read */
 	if (before != after)
 		return error_set(err, -EINTR, "somebody else keeps changing nftables");
-	if (!rd->replace)
-		return send_difference(rd, whole, before, ret_state, ret, err);
+	if (!rd->replace) {
+		r = send_difference(rd, whole, before, ret_state, ret, err);
+		return r == 0 ? retain_bindings(rd->t, whole, err) : r;
+	}
 	*ret_state = TABLES_REPLACED;
 	return tables_replace(rd->t, whole, ret, err);
 }

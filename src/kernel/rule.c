@@ -7,19 +7,11 @@
 
 #include "kernel/attrs.h"
 #include "kernel/skeleton-internal.h"
+#include "ruleset/bindings.h"
 
 bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret)
 {
-	uint32_t number;
-	enum verdict v = verdict_by_chain_name(name, &number);
-
-	if (v < VERDICT_FIRST_DISPATCH)
-		return false;
-	memset(ret, 0, sizeof(*ret));
-	ret->family = family;
-	ret->verdict = (uint8_t)v;
-	ret->number = number;
-	return true;
+	return dispatch_parse(name, family, ret) && ret->verdict >= VERDICT_FIRST_DISPATCH;
 }
 
 /* Put the verdict of an immediate expression whose data is @data. False: it has none with a chain. */
@@ -29,7 +21,7 @@ static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const stru
 	struct attrs immediate, value, verdict;
 	struct nlattr *nests[4];
 	char name[CHAIN_NAME_MAX_BYTES];
-	struct dispatch to;
+	struct dispatch pattern, to;
 	const char *chain;
 
 	attrs_of_nest(data, &immediate);
@@ -38,8 +30,11 @@ static bool put_jump(struct nlmsghdr *nlh, const struct nlattr *data, const stru
 	chain = attr_text(verdict.at[NFTA_VERDICT_CHAIN]);
 	if (!chain || !immediate.at[NFTA_IMMEDIATE_DREG] || !verdict.at[NFTA_VERDICT_CODE])
 		return false;
-	if (d && chain_is_dispatch(chain, d->family, &to))
-		chain = verdict_chain_name(to.verdict, d->number, name);
+	if (d && chain_is_dispatch(chain, d->family, &pattern)) {
+		to = *d;
+		to.verdict = pattern.verdict;
+		chain = dispatch_name(&to, name);
+	}
 	if (copy->rule && copy->rule->policy)
 		chain = copy->rule->policy;
 
@@ -114,25 +109,77 @@ static void set_value(const struct nlattr *attr, const void *value, uint16_t len
 		memcpy(mnl_attr_get_payload(attr), value, len);
 }
 
-static bool is_random(const struct nlattr *numgen_type)
+static bool u32_is(const struct nlattr *attr, uint32_t value)
 {
-	return numgen_type && mnl_attr_validate(numgen_type, MNL_TYPE_U32) >= 0 &&
-	       mnl_attr_get_u32(numgen_type) == htonl(NFT_NG_RANDOM);
+	return attr && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0 &&
+	       mnl_attr_get_u32(attr) == htonl(value);
+}
+
+static void set_u32(const struct nlattr *attr, uint32_t value)
+{
+	const uint32_t big_endian = htonl(value);
+
+	set_value(attr, &big_endian, sizeof(big_endian));
 }
 
 struct writing {
 	struct nlmsghdr *nlh;
 	const struct rule_copy *copy;
+	uint32_t words[BINDING_WORDS]; /* of a dispatch chain */
 };
+
+static void set_modulus(const struct writing *w, const struct nlattr *modulus)
+{
+	if (u32_is(modulus, PATTERN_NUMBER))
+		set_u32(modulus, w->copy->dispatch->number);
+}
+
+static void set_numgen(const struct writing *w, const struct attrs *in)
+{
+	const struct nlattr *offset = in->at[NFTA_NG_OFFSET];
+
+	set_modulus(w, in->at[NFTA_NG_MODULUS]);
+	for (uint32_t i = 0; i < BINDING_WORDS; i++)
+		if (u32_is(offset, PATTERN_ID_FIRST + i)) {
+			set_u32(offset, w->words[i]);
+			return;
+		}
+}
+
+/* A value of the size of a port is one, as a byte that something is compared with is a protocol. */
+static void set_data(const struct nlattr *data, const void *value, uint16_t len)
+{
+	struct attrs in;
+
+	attrs_of_nest(data, &in);
+	set_value(in.at[NFTA_DATA_VALUE], value, len);
+}
+
+/* The numbers in an expression @name with the data @in. */
+static void set_numbers(const struct writing *w, const char *name, const struct attrs *in)
+{
+	const struct dispatch *d = w->copy->dispatch;
+	uint64_t timeout_ms = htobe64((uint64_t)d->number * 1000);
+	uint16_t target = htons(w->copy->target);
+
+	if (strcmp(name, "numgen") == 0)
+		set_numgen(w, in);
+	else if (strcmp(name, "hash") == 0)
+		set_modulus(w, in->at[NFTA_HASH_MODULUS]);
+	else if (strcmp(name, "cmp") == 0)
+		set_data(in->at[NFTA_CMP_DATA], &d->protocol, sizeof(d->protocol));
+	else if (strcmp(name, "immediate") == 0)
+		set_data(in->at[NFTA_IMMEDIATE_DATA], &target, sizeof(target));
+	else if (strcmp(name, "dynset") == 0)
+		set_value(in->at[NFTA_DYNSET_TIMEOUT], &timeout_ms, sizeof(timeout_ms));
+}
 
 static int put_expr(const struct nlattr *expr, void *userdata)
 {
 	const struct writing *w = userdata;
-	const struct dispatch *d = w->copy->dispatch;
-	uint64_t zero = 0, timeout_ms = htobe64(d ? (uint64_t)d->number * 1000 : 0);
-	uint32_t modulus = htonl(d ? d->number : 0);
 	struct attrs in, data;
 	const char *name;
+	uint64_t zero = 0;
 
 	attrs_of_nest(expr, &in);
 	name = attr_text(in.at[NFTA_EXPR_NAME]);
@@ -147,10 +194,8 @@ static int put_expr(const struct nlattr *expr, void *userdata)
 	if (name && strcmp(name, "counter") == 0) {
 		set_value(data.at[NFTA_COUNTER_PACKETS], &zero, sizeof(zero));
 		set_value(data.at[NFTA_COUNTER_BYTES], &zero, sizeof(zero));
-	} else if (d && name && strcmp(name, "numgen") == 0 && is_random(data.at[NFTA_NG_TYPE])) {
-		set_value(data.at[NFTA_NG_MODULUS], &modulus, sizeof(modulus));
-	} else if (d && name && strcmp(name, "dynset") == 0) {
-		set_value(data.at[NFTA_DYNSET_TIMEOUT], &timeout_ms, sizeof(timeout_ms));
+	} else if (name && w->copy->dispatch) {
+		set_numbers(w, name, &data);
 	}
 	return MNL_CB_OK;
 }
@@ -161,18 +206,20 @@ static const char *copy_chain(const struct part *rule, const struct rule_copy *c
 	if (copy->definition)
 		return copy->definition->name;
 	if (copy->dispatch)
-		return verdict_chain_name(copy->dispatch->verdict, copy->dispatch->number, name);
+		return dispatch_name(copy->dispatch, name);
 	return rule->name;
 }
 
 void rule_put(struct nlmsghdr *nlh, const struct part *rule, const struct rule_copy *copy)
 {
 	static const struct rule_copy as_it_is;
-	struct writing w = { nlh, copy ? copy : &as_it_is };
+	struct writing w = { .nlh = nlh, .copy = copy ? copy : &as_it_is };
 	char name[CHAIN_NAME_MAX_BYTES];
 	struct nlattr *list;
 	struct attrs in;
 
+	if (w.copy->dispatch)
+		binding_words(w.copy->dispatch, w.copy->target, w.words);
 	attrs_of_bytes(rule->attrs, rule->len, &in);
 	mnl_attr_put_strz(nlh, NFTA_RULE_CHAIN, copy_chain(rule, w.copy, name));
 	if (in.at[NFTA_RULE_EXPRESSIONS]) {

@@ -28,6 +28,7 @@ enum part_kind {
 /* The attributes that make a difference, by ascending type. */
 struct part {
 	const char *name; /* a rule's is its chain's */
+	uint8_t verdict; /* of a chain or its rule: that goes there if it is a dispatch chain, else 0 */
 	const void *attrs;
 	size_t len;
 };
@@ -51,9 +52,10 @@ bool chain_is_dispatch(const char *name, uint8_t family, struct dispatch *ret);
 
 /* What a rule of a pattern becomes one of. */
 struct rule_copy {
-	/* A dispatch chain: the chain it stands in, numgen's modulus, the chain it goes on to, the timeout
-	 * it learns with. */
+	/* A dispatch chain, for that of its target ports if it has any: all numbers of the pattern (enum
+	 * pattern) become those of the chain. */
 	const struct dispatch *dispatch;
+	uint16_t target;
 	/* A chain of network policy: the chain it stands in, the sets it looks into, the chain it jumps
 	 * to, the words it logs. Both or none. */
 	const struct definition *definition;

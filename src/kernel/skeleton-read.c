@@ -105,7 +105,8 @@ static int part_read(const struct nlmsghdr *nlh, void *userdata)
 	struct parts *parts = &rd->s->parts[rd->kind];
 	const struct kind *kind = &kinds[rd->kind];
 	const char *table, *name;
-	struct part part;
+	struct part part = { .verdict = VERDICT_NONE };
+	struct dispatch d;
 	struct attrs in;
 
 	attrs_of_message(nlh, &in);
@@ -113,6 +114,9 @@ static int part_read(const struct nlmsghdr *nlh, void *userdata)
 	name = attr_text(in.at[kind->name]);
 	if (!table || !name || strcmp(table, rd->table) != 0)
 		return 0;
+	if ((rd->kind == PART_CHAIN || rd->kind == PART_RULE) &&
+	    chain_is_dispatch(name, rd->s->family, &d))
+		part.verdict = d.verdict;
 	part.name = arena_strdup(rd->s->arena, name);
 	if (!part.name || attrs_keep(rd->s, &in, kind->kept, &part) < 0 ||
 	    ARRAY_RESERVE(parts->items, parts->n, parts->capacity) < 0)

@@ -64,12 +64,9 @@ enum definition_kind part_definition(enum part_kind kind, const char *name)
 }
 
 /* Neither pattern nor copy of one. */
-static bool part_is_static(enum part_kind kind, const char *name)
+static bool part_is_static(enum part_kind kind, const struct part *p)
 {
-	struct dispatch d;
-
-	return part_definition(kind, name) == DEFINITION_COUNT &&
-	       (kind == PART_SET || !chain_is_dispatch(name, 0, &d));
+	return part_definition(kind, p->name) == DEFINITION_COUNT && !p->verdict;
 }
 
 void skeleton_put(const struct skeleton *s, struct batch *b)
@@ -78,34 +75,30 @@ void skeleton_put(const struct skeleton *s, struct batch *b)
 	const struct parts *rules = &s->parts[PART_RULE];
 
 	for (size_t i = 0; i < sets->n; i++)
-		if (part_is_static(PART_SET, sets->items[i].name))
+		if (part_is_static(PART_SET, &sets->items[i]))
 			put_set(s, &sets->items[i], b);
 	for (size_t i = 0; i < chains->n; i++)
-		if (part_is_static(PART_CHAIN, chains->items[i].name))
+		if (part_is_static(PART_CHAIN, &chains->items[i]))
 			put_chain(s, &chains->items[i], b);
 	for (size_t i = 0; i < rules->n; i++)
-		if (part_is_static(PART_RULE, rules->items[i].name))
+		if (part_is_static(PART_RULE, &rules->items[i]))
 			put_rule(s, &rules->items[i], NULL, b);
-}
-
-/* Whether @rule is one of the pattern of @d. */
-static bool rule_is_pattern(const struct part *rule, const struct dispatch *d)
-{
-	struct dispatch of;
-
-	return chain_is_dispatch(rule->name, d->family, &of) && of.verdict == d->verdict;
 }
 
 void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b)
 {
 	const struct parts *rules = &s->parts[PART_RULE];
-	const struct rule_copy copy = { .dispatch = d };
+	struct rule_copy copy = { .dispatch = d };
+	uint16_t targets[DISPATCH_MAX_TARGETS];
 	char name[CHAIN_NAME_MAX_BYTES];
 
-	batch_add_chain_name(b, d->family, verdict_chain_name(d->verdict, d->number, name));
-	for (size_t i = 0; i < rules->n; i++)
-		if (rule_is_pattern(&rules->items[i], d))
-			put_rule(s, &rules->items[i], &copy, b);
+	batch_add_chain_name(b, d->family, dispatch_name(d, name));
+	for (size_t t = 0, n = dispatch_targets(d, targets); t < n; t++) {
+		copy.target = targets[t];
+		for (size_t i = 0; i < rules->n; i++)
+			if (rules->items[i].verdict == d->verdict)
+				put_rule(s, &rules->items[i], &copy, b);
+	}
 }
 
 static bool differs(struct skeleton *s, const char *what, const char *name)
@@ -142,25 +135,12 @@ static bool parts_match(struct skeleton *s, const struct skeleton *found, enum p
 	const struct parts *want = &s->parts[kind], *have = &found->parts[kind];
 
 	for (size_t i = 0; i < want->n; i++)
-		if (part_is_static(kind, want->items[i].name) && !part_is_in(have, &want->items[i]))
+		if (part_is_static(kind, &want->items[i]) && !part_is_in(have, &want->items[i]))
 			return differs(s, what, want->items[i].name);
 	for (size_t i = 0; i < have->n; i++)
-		if (part_is_static(kind, have->items[i].name) &&
-		    !part_find(want, have->items[i].name))
+		if (part_is_static(kind, &have->items[i]) && !part_find(want, have->items[i].name))
 			return differs(s, what, have->items[i].name);
 	return true;
-}
-
-/* The next rule from @i on that stands in chain @name or, for a pattern, in one of its verdict. */
-static size_t rule_next(const struct skeleton *s, size_t i, const char *name,
-			const struct dispatch *pattern)
-{
-	const struct parts *rules = &s->parts[PART_RULE];
-
-	while (i < rules->n && (pattern ? !rule_is_pattern(&rules->items[i], pattern) :
-					  strcmp(rules->items[i].name, name) != 0))
-		i++;
-	return i;
 }
 
 struct rule_message {
@@ -190,20 +170,62 @@ bool rule_matches(const struct part *want, const struct part *found, const struc
 	return a->nlmsg_len == b->nlmsg_len && memcmp(a, b, a->nlmsg_len) == 0;
 }
 
-static bool chain_rules_match(const struct skeleton *s, const struct skeleton *found,
-			      const char *name, const struct dispatch *pattern)
-{
-	const struct parts *want = &s->parts[PART_RULE], *have = &found->parts[PART_RULE];
-	const struct rule_copy copy = { .dispatch = pattern };
-	size_t i = rule_next(s, 0, name, pattern), j = rule_next(found, 0, name, NULL);
+/* The rules of one chain, which stand side by side. */
+struct chain_rules {
+	const struct part *items;
+	size_t n;
+};
 
-	while (i < want->n && j < have->n) {
-		if (!rule_matches(&want->items[i], &have->items[j], &copy))
+static bool rule_is_in(const struct part *rule, const char *chain)
+{
+	return strcmp(rule->name, chain) == 0;
+}
+
+/* The rules of chain @name. They are looked for at @hint first. */
+static struct chain_rules chain_rules(const struct skeleton *s, const char *name, size_t hint)
+{
+	const struct parts *rules = &s->parts[PART_RULE];
+	size_t first = hint < rules->n && rule_is_in(&rules->items[hint], name) ? hint : 0, end;
+
+	while (first < rules->n && !rule_is_in(&rules->items[first], name))
+		first++;
+	for (end = first; end < rules->n && rule_is_in(&rules->items[end], name); end++)
+		;
+	return (struct chain_rules){ rules->items + first, end - first };
+}
+
+/* Whether the rules @have are those of @pattern for the dispatch chain @d; or, without it, those. */
+static bool rules_match(const struct chain_rules *pattern, const struct chain_rules *have,
+			const struct dispatch *d)
+{
+	uint16_t targets[DISPATCH_MAX_TARGETS] = { 0 };
+	size_t n = d ? dispatch_targets(d, targets) : 1;
+	struct rule_copy copy = { .dispatch = d };
+
+	if (have->n != n * pattern->n)
+		return false;
+	for (size_t i = 0; i < have->n; i++) {
+		copy.target = targets[i / pattern->n];
+		if (!rule_matches(&pattern->items[i % pattern->n], &have->items[i], &copy))
 			return false;
-		i = rule_next(s, i + 1, name, pattern);
-		j = rule_next(found, j + 1, name, NULL);
 	}
-	return i == want->n && j == have->n;
+	return true;
+}
+
+/* @have are the rules of chain @name of another table. */
+static bool chain_rules_match(const struct skeleton *s, const char *name,
+			      const struct chain_rules *have, const struct dispatch *d)
+{
+	char pattern_name[CHAIN_NAME_MAX_BYTES];
+	struct dispatch pattern;
+	struct chain_rules want;
+
+	if (d) {
+		pattern = dispatch_pattern(d->verdict, d->family);
+		name = dispatch_name(&pattern, pattern_name);
+	}
+	want = chain_rules(s, name, 0);
+	return rules_match(&want, have, d);
 }
 
 bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
@@ -211,6 +233,7 @@ bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 		      const char **ret_difference)
 {
 	const struct parts *chains = &found->parts[PART_CHAIN];
+	size_t next_rule = 0;
 	struct dispatch d;
 
 	*ret_difference = s->difference;
@@ -222,10 +245,14 @@ bool skeleton_matches(struct skeleton *s, const struct skeleton *found,
 	for (size_t i = 0; i < chains->n; i++) {
 		const char *name = chains->items[i].name;
 		bool dispatch = chain_is_dispatch(name, s->family, &d);
+		struct chain_rules rules = chain_rules(found, name, next_rule);
 
+		/* The kernel dumps the rules chain by chain, in the order of the chains. */
+		if (rules.n > 0)
+			next_rule = (size_t)(rules.items - found->parts[PART_RULE].items) + rules.n;
 		if (part_definition(PART_CHAIN, name) != DEFINITION_COUNT)
 			continue;
-		if (!chain_rules_match(s, found, name, dispatch ? &d : NULL))
+		if (!chain_rules_match(s, name, &rules, dispatch ? &d : NULL))
 			return differs(s, "rules of chain", name);
 		if (dispatch)
 			visit(&d, userdata);

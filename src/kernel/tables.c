@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/error.h"
 #include "kernel/affinity.h"
 #include "kernel/batch.h"
@@ -23,7 +22,7 @@ struct tables *tables_close(struct tables *t)
 {
 	if (!t)
 		return NULL;
-	free(t->present);
+	chains_free(&t->chains);
 	present_forget_all(&t->policy);
 	for (size_t f = 0; f < N_FAMILIES; f++)
 		skeleton_free(t->skeletons[f]);
@@ -50,6 +49,7 @@ int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err)
 
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
+	chains_init(&t->chains);
 	present_init(&t->policy);
 	r = netlink_open(&t->nl, err);
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
@@ -66,27 +66,9 @@ uint32_t tables_port(const struct tables *t)
 	return netlink_port(t->nl);
 }
 
-static bool chain_is_present(const struct tables *t, const struct dispatch *d)
-{
-	for (size_t i = 0; i < t->n_present; i++)
-		if (dispatch_cmp(&t->present[i], d) == 0)
-			return true;
-	return false;
-}
-
-int tables_note_chain(struct tables *t, const struct dispatch *d)
-{
-	if (chain_is_present(t, d))
-		return 0;
-	if (ARRAY_RESERVE(t->present, t->n_present, t->cap_present) < 0)
-		return -ENOMEM;
-	t->present[t->n_present++] = *d;
-	return 0;
-}
-
 void tables_forget_chains(struct tables *t)
 {
-	t->n_present = 0;
+	chains_free(&t->chains);
 	present_forget_all(&t->policy);
 }
 
@@ -113,7 +95,7 @@ bool tables_worth_checking(struct tables *t)
 static void put_missing_chains(struct tables *t, const struct transaction *tx, struct batch *b)
 {
 	for (size_t i = 0; i < tx->n_chains; i++)
-		if (!chain_is_present(t, &tx->chains[i]))
+		if (!chains_have(&t->chains, &tx->chains[i]))
 			skeleton_put_dispatch(tables_skeleton(t, tx->chains[i].family),
 					      &tx->chains[i], b);
 }
@@ -145,7 +127,7 @@ static int note_made(struct tables *t, const struct transaction *tx)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < tx->n_chains; i++)
-		r = tables_note_chain(t, &tx->chains[i]);
+		r = chains_add(&t->chains, &tx->chains[i]);
 	for (size_t i = 0; r == 0 && i < tx->n_definitions; i++)
 		r = present_note(&t->policy, &tx->definitions[i].definition);
 	return r;
@@ -200,13 +182,13 @@ static bool is_refusal(int r)
 	return r != -EIO && r != -ENOMEM && r != -ERESTART && r != -EPERM;
 }
 
-static int purge_affinity(struct tables *t, const struct transaction *tx, struct error *err)
+static int forget_bindings(struct tables *t, const struct transaction *tx, struct error *err)
 {
 	int r = 0;
 
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
 		if (t->skeletons[f])
-			r = affinity_purge(t->nl, families[f], TABLE_NAME, tx, err);
+			r = affinity_forget(t->nl, families[f], TABLE_NAME, &tx->bindings, err);
 	return r;
 }
 
@@ -230,8 +212,7 @@ int tables_commit_at(struct tables *t, const struct transaction *tx, uint32_t ge
 	r = note_made(t, tx);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
-	if (tx->affinity)
-		r = purge_affinity(t, tx, err);
+	r = forget_bindings(t, tx, err);
 	tables_note_generation(t);
 	return r;
 }
@@ -265,9 +246,8 @@ static void put_whole(struct tables *t, const struct transaction *whole, size_t 
 	put_missing_chains(t, whole, b);
 	put_definitions(t, whole, b);
 	batch_changes(b, whole->changes, whole->n_changes, true, per_message);
-	for (unsigned i = 0; i < AFFINITY_MAPS; i++)
-		batch_raw_elements(b, affinity_map(i)->family, affinity_map(i)->name,
-				   &t->bindings[i], true);
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		batch_raw_elements(b, families[f], AFFINITY_MAP, &t->bindings[f], true);
 	batch_end(b);
 }
 
@@ -275,10 +255,11 @@ static int read_bindings(struct tables *t, const struct transaction *whole, stru
 {
 	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < AFFINITY_MAPS; i++) {
-		buf_reset(&t->bindings[i]);
-		if (tables_skeleton(t, affinity_map(i)->family))
-			r = affinity_read(t->nl, i, TABLE_NAME, whole, &t->bindings[i], err);
+	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
+		buf_reset(&t->bindings[f]);
+		if (t->skeletons[f])
+			r = affinity_read(t->nl, families[f], TABLE_NAME, &whole->bindings,
+					  &t->bindings[f], err);
 	}
 	return r;
 }
@@ -295,8 +276,8 @@ static int carry_counts(struct tables *t, const struct transaction *whole, struc
 
 static void free_bindings(struct tables *t)
 {
-	for (unsigned i = 0; i < AFFINITY_MAPS; i++)
-		buf_free(&t->bindings[i]);
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		buf_free(&t->bindings[f]);
 }
 
 static int replace(struct tables *t, const struct transaction *whole, struct commit *ret,
@@ -334,23 +315,29 @@ int tables_replace(struct tables *t, const struct transaction *whole, struct com
 	return r;
 }
 
-/* Those that look up the affinity first: they jump to the others. */
-static size_t put_unused_chains(const struct tables *t, const struct ruleset *rs, struct batch *b)
+int tables_count_affinity(struct tables *t, size_t *ret_bindings, uint64_t *ret_refused,
+			  struct error *err)
 {
-	char name[CHAIN_NAME_MAX_BYTES];
-	size_t n = 0;
+	uint64_t refused, all_refused = 0;
+	size_t bindings, all_bindings = 0;
 
-	for (int direct = 0; direct <= 1; direct++)
-		for (size_t i = 0; i < t->n_present; i++) {
-			const struct dispatch *d = &t->present[i];
+	for (size_t f = 0; f < N_FAMILIES; f++) {
+		int r;
 
-			if (dispatch_is_direct(d) != direct || ruleset_uses_chain(rs, d))
-				continue;
-			batch_delete_chain(b, d->family,
-					   verdict_chain_name(d->verdict, d->number, name));
-			n++;
-		}
-	return n;
+		if (!t->skeletons[f])
+			continue;
+		r = affinity_count(t->nl, families[f], TABLE_NAME, ret_bindings ? &bindings : NULL,
+				   ret_refused ? &refused : NULL, err);
+		if (r < 0)
+			return r;
+		all_bindings += ret_bindings ? bindings : 0;
+		all_refused += ret_refused ? refused : 0;
+	}
+	if (ret_bindings)
+		*ret_bindings = all_bindings;
+	if (ret_refused)
+		*ret_refused = all_refused;
+	return 0;
 }
 
 /* The later kinds first: they refer to the earlier ones. */
@@ -376,15 +363,10 @@ static size_t put_unused_definitions(const struct tables *t, const struct rulese
 	return n;
 }
 
-static void forget_unused(struct tables *t, const struct ruleset *rs)
+static void forget_unused_definitions(struct tables *t, const struct ruleset *rs)
 {
 	const struct definition *d;
-	size_t kept = 0;
 
-	for (size_t i = 0; i < t->n_present; i++)
-		if (ruleset_uses_chain(rs, &t->present[i]))
-			t->present[kept++] = t->present[i];
-	t->n_present = kept;
 	for (unsigned kind = 0; kind < DEFINITION_COUNT; kind++) {
 		size_t position = 0;
 
@@ -398,20 +380,28 @@ static void forget_unused(struct tables *t, const struct ruleset *rs)
 
 int tables_sweep(struct tables *t, const struct ruleset *rs, struct error *err)
 {
+	_cleanup_free_ struct dispatch *unused = NULL;
 	_cleanup_batch_ struct batch b = { 0 };
-	size_t n;
+	char name[CHAIN_NAME_MAX_BYTES];
+	size_t n_unused, n_definitions;
 	int r;
 
+	r = chains_unused(&t->chains, rs, &unused, &n_unused);
+	if (r < 0)
+		return error_set(err, r, "out of memory");
 	batch_begin(&b, TABLE_NAME, 0);
-	n = put_unused_chains(t, rs, &b);
-	n += put_unused_definitions(t, rs, &b);
+	for (size_t i = 0; i < n_unused; i++)
+		batch_delete_chain(&b, unused[i].family, dispatch_name(&unused[i], name));
+	n_definitions = put_unused_definitions(t, rs, &b);
 	batch_end(&b);
-	if (n == 0)
+	if (n_unused + n_definitions == 0)
 		return 0;
 	r = batch_commit(&b, t->nl, NULL, err);
 	if (r < 0)
 		return error_wrap(err, r, "delete unused chains");
-	forget_unused(t, rs);
+	for (size_t i = 0; i < n_unused; i++)
+		chains_remove(&t->chains, &unused[i]);
+	forget_unused_definitions(t, rs);
 	tables_note_generation(t);
 	return 0;
 }

@@ -77,6 +77,11 @@ int tables_read_udp_frontends(struct tables *t, struct flows *ret, struct error 
  * which tables, the generation does not say), and the tables are small enough to be read. */
 bool tables_worth_checking(struct tables *t);
 
+/* How many clients' endpoints are remembered, of BINDINGS_MAX in each family, and how many could not be
+ * because there was no room. Either may be NULL; the first one takes a while (affinity_count()). */
+int tables_count_affinity(struct tables *t, size_t *ret_bindings, uint64_t *ret_refused,
+			  struct error *err);
+
 /* Delete the dispatch chains, and the sets and chains of network policy, that are there and that @rs does
  * not want; in a transaction of its own, later than the one that took their last use: before Linux
  * 6.2 a chain is still held for a moment (EBUSY). */

@@ -11,7 +11,8 @@ struct object;
 struct problem {
 	const struct object *object; /* whose */
 	/* For programs. Of a Service: ExternalAddressRefused, AddressConflict, SourceRangeIgnored,
-	 * NoSourceAllowed, EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered, FailedToStartServiceHealthcheck. Of a
+	 * NoSourceAllowed, EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered,
+	 * FailedToStartServiceHealthcheck, SchedulerUnknown, SchedulerReplaced, AffinityIncomplete. Of a
 	 * NetworkPolicy: PolicyNotUnderstood, PolicyTooLarge, PolicyNotRendered. */
 	const char *reason;
 	const char *text; /* for people: one line without a newline */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "proxy/mix.h"
+#include "base/mix.h"
 #include "proxy/state.h"
 
 static uint64_t claim_hash(const void *item)

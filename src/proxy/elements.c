@@ -34,53 +34,92 @@ static struct element *frontend_element_add(struct block *b, enum set_id set,
 static int rows_add(struct block *b, enum set_id set, const struct frontend *f,
 		    const struct target_list *targets, const char *comment)
 {
-	for (size_t slot = 0; targets && slot < targets->n; slot++) {
+	size_t n = targets ? targets_slots(targets) : 0;
+
+	for (size_t slot = 0; slot < n; slot++) {
 		struct element *e = frontend_element_add(b, set, f, comment);
+		const struct target *target = targets_at(targets, slot);
 
 		if (!e)
 			return -ENOMEM;
-		memcpy(e->other, targets->items[slot].addr, sizeof(e->other));
-		e->target_port = targets->items[slot].port;
+		memcpy(e->other, target->addr, sizeof(e->other));
+		e->target_port = target->port;
 		e->slot = (uint32_t)slot;
 	}
 	return 0;
 }
 
-static uint32_t targets_count(const struct target_list *targets)
+static uint32_t slots_count(const struct target_list *targets)
 {
-	return targets ? (uint32_t)targets->n : 0;
+	return targets ? (uint32_t)targets_slots(targets) : 0;
+}
+
+/* The chain of verdict @v and @number, if it is one of a service port: of this one. */
+static struct dispatch port_dispatch(const struct port_facts *port, enum verdict v, uint32_t number)
+{
+	struct dispatch d = {
+		.family = port->own->addr.family,
+		.verdict = (uint8_t)v,
+		.number = number,
+	};
+
+	if (v >= VERDICT_FIRST_OWN) {
+		d.protocol = port->own->protocol;
+		d.port = port->own->port;
+		memcpy(d.addr, port->own->addr.bytes, sizeof(d.addr));
+	}
+	return d;
 }
 
 int elements_add_frontend(struct block *b, const struct frontend *f,
-			  const struct frontend_verdicts *v, uint32_t affinity_timeout_s,
-			  const char *comment)
+			  const struct frontend_verdicts *v, const struct port_facts *port)
 {
 	const struct {
 		enum set_id set;
 		enum verdict verdict;
 		uint32_t number;
-	} verdicts[FRONTEND_MAX_VERDICTS] = {
-		{ SET_SERVICES, v->services, targets_count(v->targets) },
-		{ SET_LOCAL_SERVICES, v->local_services, targets_count(v->local_targets) },
+	} verdicts[] = {
+		{ v->recall ? SET_AFFINITY_SERVICES : SET_SERVICES, v->services,
+		  slots_count(v->targets) },
+		{ v->local_recall ? SET_LOCAL_AFFINITY_SERVICES : SET_LOCAL_SERVICES,
+		  v->local_services, slots_count(v->local_targets) },
+		{ SET_SERVICES, v->recall, port->targets },
+		{ SET_LOCAL_SERVICES, v->local_recall, port->targets },
 		{ SET_NO_ENDPOINTS, v->no_endpoints, 0 },
-		{ SET_AFFINITY_SERVICES, v->affinity, affinity_timeout_s },
+		{ SET_AFFINITY_TIMEOUTS, v->learn, port->affinity_timeout_s },
 		{ SET_MASQUERADE_SERVICES, v->masquerade, 0 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(verdicts); i++) {
+		struct dispatch d = port_dispatch(port, verdicts[i].verdict, verdicts[i].number);
 		struct element *e;
 
 		if (verdicts[i].verdict == VERDICT_NONE)
 			continue;
-		e = frontend_element_add(b, verdicts[i].set, f, comment);
+		e = frontend_element_add(b, verdicts[i].set, f, port->comment);
 		if (!e)
 			return -ENOMEM;
-		e->verdict = (uint8_t)verdicts[i].verdict;
-		e->number = verdicts[i].number;
+		element_set_dispatch(e, &d);
 	}
-	if (rows_add(b, SET_ENDPOINTS, f, v->targets, comment) < 0)
+	if (rows_add(b, SET_ENDPOINTS, f, v->targets, port->comment) < 0)
 		return -ENOMEM;
-	return rows_add(b, SET_LOCAL_ENDPOINTS, f, v->local_targets, comment);
+	return rows_add(b, SET_LOCAL_ENDPOINTS, f, v->local_targets, port->comment);
+}
+
+int elements_add_bindings(struct block *b, const struct port_facts *port, enum verdict learn,
+			  const struct target_list *targets)
+{
+	const struct dispatch d = port_dispatch(port, learn, 0);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < targets->n; i++) {
+		struct binding one = { .family = d.family };
+
+		memcpy(one.addr, targets->items[i].addr, sizeof(one.addr));
+		binding_words(&d, targets->items[i].port, one.words);
+		r = bindings_add(&b->bindings, &one);
+	}
+	return r;
 }
 
 /* Whether it is chosen at present, by readiness, policy or topology, does not matter. A connection has an

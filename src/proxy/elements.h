@@ -13,16 +13,26 @@
 #include "ruleset/ruleset.h"
 
 /* Elements of one frontend besides the rows of its lists and its flows, at most. */
-#define FRONTEND_MAX_VERDICTS 6
+#define FRONTEND_MAX_VERDICTS 8
 /* With the guard and the address, but not who may pass the guard. */
 #define FRONTEND_MAX_ELEMENTS (FRONTEND_MAX_VERDICTS + 2)
 
+/* What the frontends of a service port have in common in one family. */
+struct port_facts {
+	const char *comment; /* the block's */
+	const struct frontend
+		*own;     /* by which its own chains are called: the first that it holds */
+	uint32_t targets; /* its endpoints' ports: targets_number() */
+	uint32_t affinity_timeout_s;
+};
+
 /* Each returns 0 or -ENOMEM. */
 
-/* @comment is the block's. @affinity_timeout_s counts with VERDICT_LEARN_AFFINITY. */
 int elements_add_frontend(struct block *b, const struct frontend *f,
-			  const struct frontend_verdicts *v, uint32_t affinity_timeout_s,
-			  const char *comment);
+			  const struct frontend_verdicts *v, const struct port_facts *port);
+/* The endpoints that clients may have which learned by @learn, VERDICT_LEARN or VERDICT_LOCAL_LEARN. */
+int elements_add_bindings(struct block *b, const struct port_facts *port, enum verdict learn,
+			  const struct target_list *targets);
 /* A frontend, and those of @known to which its flows may go on. */
 int elements_add_flows(struct block *b, const struct frontend *f, const struct target_list *known,
 		       const char *comment);

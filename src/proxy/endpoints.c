@@ -6,9 +6,9 @@
 
 #include "base/addrs.h"
 #include "base/array.h"
+#include "base/cleanup.h"
 #include "proxy/address-safety.h"
 #include "proxy/claims.h"
-#include "ruleset/element.h"
 
 static bool strings_have(const char *const *strings, size_t n, const char *wanted)
 {
@@ -201,8 +201,28 @@ static void targets_choose(struct target_list *chosen, const struct target_list 
 			chosen->items[chosen->n++] = known->items[i];
 }
 
+static int list_assign(struct endpoints *e, struct target_list *list, bool maglev)
+{
+	const struct target_list *chosen = &e->chosen;
+
+	list->n = chosen->n;
+	list->n_slots = 0;
+	if (!maglev || chosen->n == 0 || chosen->n > MAGLEV_SLOTS) {
+		slots_assign(chosen->items, chosen->n, e->scratch, list->items);
+		return 0;
+	}
+	if (!list->slots)
+		list->slots = calloc(MAGLEV_SLOTS, sizeof(*list->slots));
+	if (!list->slots)
+		return -ENOMEM;
+	memcpy(list->items, chosen->items, chosen->n * sizeof(*chosen->items));
+	maglev_assign(chosen->items, chosen->n, e->scratch, list->slots);
+	list->n_slots = MAGLEV_SLOTS;
+	return 0;
+}
+
 static int list_fill(struct endpoints *e, struct target_list *list, unsigned ready_flags,
-		     unsigned draining_flags, struct problems *problems)
+		     unsigned draining_flags, bool maglev, struct problems *problems)
 {
 	struct target_list *chosen = &e->chosen;
 	int r;
@@ -226,23 +246,50 @@ static int list_fill(struct endpoints *e, struct target_list *list, unsigned rea
 	r = array_grow((void **)&e->scratch, &e->cap_scratch, 2 * chosen->n, sizeof(e->scratch[0]));
 	if (r < 0)
 		return r;
-	slots_assign(chosen->items, chosen->n, e->scratch, list->items);
-	list->n = chosen->n;
-	return 0;
+	return list_assign(e, list, maglev);
 }
 
 int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8_t family,
-		     struct problems *problems)
+		     bool maglev, struct problems *problems)
 {
 	int r;
 
 	r = known_read(e, port, family);
 	if (r < 0)
 		return r;
-	r = list_fill(e, &e->lists.cluster, topology_needs(&e->known), 0, problems);
+	r = list_fill(e, &e->lists.cluster, topology_needs(&e->known), 0, maglev, problems);
 	if (r < 0)
 		return r;
-	return list_fill(e, &e->lists.local, ENDPOINT_LOCAL, ENDPOINT_LOCAL, problems);
+	return list_fill(e, &e->lists.local, ENDPOINT_LOCAL, ENDPOINT_LOCAL, maglev, problems);
+}
+
+/* Put @port among the ascending ports @ret, whose rest is zero. False: a higher one had no room. */
+static bool port_insert(uint16_t port, uint16_t ret[static DISPATCH_MAX_TARGETS])
+{
+	for (size_t i = 0; i < DISPATCH_MAX_TARGETS && port; i++) {
+		uint16_t there = ret[i];
+
+		if (there == port)
+			return true;
+		if (there == 0 || port < there) {
+			ret[i] = port;
+			port = there;
+		}
+	}
+	return port == 0;
+}
+
+bool endpoints_target_ports(const struct endpoint_lists *lists,
+			    uint16_t ret[static DISPATCH_MAX_TARGETS])
+{
+	const struct target_list *both[] = { &lists->cluster, &lists->local };
+	bool all = true;
+
+	memset(ret, 0, DISPATCH_MAX_TARGETS * sizeof(*ret));
+	for (size_t l = 0; l < ARRAY_SIZE(both); l++)
+		for (size_t i = 0; i < both[l]->n; i++)
+			all &= port_insert(both[l]->items[i].port, ret);
+	return all;
 }
 
 static bool slice_has_port(const struct endpoint_slice *slice)
@@ -279,6 +326,8 @@ void endpoints_free(struct endpoints *e)
 	free(e->chosen.items);
 	free(e->scratch);
 	free(e->lists.cluster.items);
+	free(e->lists.cluster.slots);
 	free(e->lists.local.items);
+	free(e->lists.local.slots);
 	*e = (struct endpoints){ 0 };
 }

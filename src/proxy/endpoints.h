@@ -12,6 +12,7 @@
 #include "object/problems.h"
 #include "proxy/nodes.h"
 #include "proxy/slots.h"
+#include "ruleset/dispatch.h"
 
 struct claims;
 
@@ -64,9 +65,12 @@ struct vantage {
  * Those are told to @problems. -ENOMEM. */
 int endpoints_read(struct endpoints *e, const struct endpoint_slice *const *slices, size_t n,
 		   const struct vantage *here, struct claims *claims, struct problems *problems);
-/* Make @e->lists those of service port @port in @family. -ENOMEM. */
+/* Make @e->lists those of service port @port in @family; with @maglev they have tables of slots. -ENOMEM. */
 int endpoints_choose(struct endpoints *e, const struct service_port *port, uint8_t family,
-		     struct problems *problems);
+		     bool maglev, struct problems *problems);
+/* The ports of the endpoints in both lists, ascending. False: there are more, and these are the lowest. */
+bool endpoints_target_ports(const struct endpoint_lists *lists,
+			    uint16_t ret[static DISPATCH_MAX_TARGETS]);
 /* Into @ret: how many addresses of each family are ready on this node, in slices that have a port. -ENOMEM. */
 int endpoints_count_local(const struct endpoints *e, uint32_t ret[static FAMILY_COUNT]);
 void endpoints_free(struct endpoints *e);

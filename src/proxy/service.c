@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #include "base/addrs.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "proxy/elements.h"
+#include "proxy/scheduler.h"
 #include "ruleset/ruleset.h"
 #include "store/store.h"
 
@@ -18,6 +20,7 @@ struct service_build {
 	const struct service *service;
 	struct block *block;
 	struct frontend_facts facts;
+	bool maglev;
 	bool has_frontends;
 	bool uses_cluster, uses_local; /* lists of the service port */
 };
@@ -63,18 +66,22 @@ static struct frontend_site proxy_site(const struct proxy *p)
 static bool service_fits(const struct frontends *f, const struct service_state *st,
 			 const struct service *service, const struct store *s)
 {
+	size_t n_slots = scheduler_of(service, NULL).maglev ? MAGLEV_SLOTS : 0;
 	size_t n_slices, n_endpoints[FAMILY_COUNT] = { 0 }, n = 0;
 	const struct endpoint_slice *const *slices = store_slices(s, st->namespace, st->name,
 								  &n_slices);
 
 	for (size_t i = 0; i < n_slices; i++)
 		n_endpoints[family_index(slices[i]->family)] += slices[i]->n_endpoints;
-	for (size_t i = 0; i < f->n; i++)
-		n += FRONTEND_MAX_ELEMENTS +
-		     (2u + (f->items[i].protocol == PROTOCOL_UDP)) *
-			     n_endpoints[family_index(f->items[i].addr.family)];
-	for (size_t i = 0; i < f->n; i++)
-		n += f->items[i].load_balancer ? source_ranges_max(service, f) : 0;
+	for (size_t i = 0; i < f->n; i++) {
+		size_t n_known = n_endpoints[family_index(f->items[i].addr.family)];
+
+		n += FRONTEND_MAX_ELEMENTS + 2 * (n_known > n_slots ? n_known : n_slots);
+		if (f->items[i].protocol == PROTOCOL_UDP)
+			n += n_known;
+		if (f->items[i].load_balancer)
+			n += source_ranges_max(service, f);
+	}
 	return n <= SERVICE_MAX_ELEMENTS;
 }
 
@@ -124,13 +131,20 @@ int service_claim(struct proxy *p, struct service_state *st, const struct store 
 	return r == -E2BIG ? 0 : r;
 }
 
-/* Whether the Service has this frontend; a user can act on it when another one has. */
+/* Whether the Service has what @f claims, and not another one. */
+static bool claim_is_held(const struct claim *c, const struct service_build *sb,
+			  const struct frontend *f)
+{
+	return c->holder == sb->state && c->holder_index == f->index;
+}
+
+/* The same; a user can act on it when another one has. */
 static bool frontend_is_held(struct service_build *sb, const struct frontend *f)
 {
 	const struct claim *c = claims_find(&sb->proxy->claims, f);
 	char text[ADDR_TEXT_MAX];
 
-	if (c->holder == sb->state && c->holder_index == f->index)
+	if (claim_is_held(c, sb, f))
 		return true;
 	problems_add(&sb->proxy->problems, "AddressConflict",
 		     "%s port %u %s belongs to Service %s/%s", addr_format(&f->addr, text), f->port,
@@ -168,7 +182,8 @@ static int frontend_build_address(struct service_build *sb, const struct fronten
 	return elements_add_service_addr(sb->block, &f->addr);
 }
 
-static int frontend_build(struct service_build *sb, const struct frontend *f, const char *comment)
+static int frontend_build(struct service_build *sb, const struct frontend *f,
+			  const struct port_facts *port)
 {
 	const struct endpoints *endpoints = &sb->proxy->endpoints;
 	const struct endpoint_lists *lists = &endpoints->lists;
@@ -176,17 +191,66 @@ static int frontend_build(struct service_build *sb, const struct frontend *f, co
 
 	if (!frontend_is_held(sb, f))
 		return 0;
-	if (frontend_build_address(sb, f, comment) < 0)
+	if (frontend_build_address(sb, f, port->comment) < 0)
 		return -ENOMEM;
 	if ((f->protocol == PROTOCOL_UDP || sb->proxy->config.graceful_termination) &&
-	    elements_add_flows(sb->block, f, &endpoints->known, comment) < 0)
+	    elements_add_flows(sb->block, f, &endpoints->known, port->comment) < 0)
 		return -ENOMEM;
 	sb->facts.kind = f->kind;
 	v = frontend_verdicts(&sb->facts, lists);
 	sb->has_frontends = true;
 	sb->uses_cluster |= v.targets == &lists->cluster;
 	sb->uses_local |= v.targets == &lists->local || v.local_targets == &lists->local;
-	return elements_add_frontend(sb->block, f, &v, sb->service->affinity_timeout_s, comment);
+	return elements_add_frontend(sb->block, f, &v, port);
+}
+
+/* What the @n frontends of a service port have in common. None may be held: then nothing of it counts. */
+static int port_facts_read(struct service_build *sb, const struct frontend *frontends, size_t n,
+			   struct port_facts *ret)
+{
+	const struct service *service = sb->service;
+	uint16_t targets[DISPATCH_MAX_TARGETS];
+	size_t own = 0;
+
+	while (own + 1 < n && !claim_is_held(claims_find(&sb->proxy->claims, &frontends[own]), sb,
+					     &frontends[own]))
+		own++;
+	if (!endpoints_target_ports(&sb->proxy->endpoints.lists, targets) && service->affinity)
+		problems_add(&sb->proxy->problems, "AffinityIncomplete",
+			     "endpoints of port %u have more than %d different ports: clients "
+			     "stay with those of the lowest ones only",
+			     service->ports[frontends->index].port, DISPATCH_MAX_TARGETS);
+	*ret = (struct port_facts){
+		.comment = service_port_comment(sb, &service->ports[frontends->index]),
+		.own = &frontends[own],
+		.targets = targets_number(targets),
+		.affinity_timeout_s = service->affinity_timeout_s,
+	};
+	return ret->comment ? 0 : -ENOMEM;
+}
+
+/* What goes with the lists that the frontends of a service port use. */
+static int lists_build(struct service_build *sb, const struct port_facts *port)
+{
+	const struct endpoint_lists *lists = &sb->proxy->endpoints.lists;
+	const struct {
+		bool used;
+		const struct target_list *list;
+		enum verdict learn;
+	} both[] = {
+		{ sb->uses_cluster, &lists->cluster, VERDICT_LEARN },
+		{ sb->uses_local, &lists->local, VERDICT_LOCAL_LEARN },
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(both); i++) {
+		if (!both[i].used)
+			continue;
+		r = elements_add_hairpins(sb->block, port->own->addr.family, both[i].list);
+		if (r == 0 && sb->facts.affinity)
+			r = elements_add_bindings(sb->block, port, both[i].learn, both[i].list);
+	}
+	return r;
 }
 
 /* Add the @n frontends of one service port in one family. */
@@ -195,28 +259,24 @@ static int frontends_build(struct service_build *sb, const struct frontend *fron
 	const struct service_port *port = &sb->service->ports[frontends->index];
 	uint8_t family = frontends->addr.family;
 	struct proxy *p = sb->proxy;
-	const struct endpoint_lists *lists = &p->endpoints.lists;
-	const char *comment;
+	struct port_facts facts;
 	int r;
 
-	r = endpoints_choose(&p->endpoints, port, family, &p->problems);
+	r = endpoints_choose(&p->endpoints, port, family, sb->maglev, &p->problems);
+	if (r == 0)
+		r = port_facts_read(sb, frontends, n, &facts);
 	if (r < 0)
 		return r;
-	comment = service_port_comment(sb, port);
-	if (!comment)
-		return -ENOMEM;
 
 	sb->facts.pods_known = p->nodes->pods[family_index(family)].n > 0;
 	sb->uses_cluster = false;
 	sb->uses_local = false;
 	for (size_t i = 0; i < n; i++) {
-		r = frontend_build(sb, &frontends[i], comment);
+		r = frontend_build(sb, &frontends[i], &facts);
 		if (r < 0)
 			return r;
 	}
-	if (sb->uses_cluster && elements_add_hairpins(sb->block, family, &lists->cluster) < 0)
-		return -ENOMEM;
-	return sb->uses_local ? elements_add_hairpins(sb->block, family, &lists->local) : 0;
+	return lists_build(sb, &facts);
 }
 
 /* How many frontends from @first on are of one service port and family. */
@@ -234,11 +294,14 @@ static size_t frontends_alike(const struct frontends *f, size_t first)
 static size_t elements_expected(const struct proxy *p, const struct service *service)
 {
 	size_t n = p->endpoints.n_local * service->n_ports;
+	bool maglev = scheduler_of(service, NULL).maglev;
 
 	for (size_t i = 0; i < p->frontends.n; i++) {
 		uint8_t family = p->frontends.items[i].addr.family;
+		size_t n_endpoints = p->endpoints.n_by_family[family_index(family)];
 
-		n += 3 + service->affinity + p->endpoints.n_by_family[family_index(family)];
+		n += 3 + 2 * (size_t)service->affinity;
+		n += maglev && n_endpoints ? MAGLEV_SLOTS : n_endpoints;
 		if (p->frontends.items[i].load_balancer)
 			n += 1 + p->source_ranges[family_index(family)].n;
 	}
@@ -321,6 +384,7 @@ static int service_build(struct proxy *p, const struct service_state *st,
 			 const struct service *service, const struct store *s,
 			 struct service_counts *ret_counts, struct block **ret)
 {
+	const struct scheduler scheduler = scheduler_of(service, &p->problems);
 	_cleanup_(block_freep) struct block *block = NULL;
 	struct service_build sb = {
 		.proxy = p,
@@ -329,8 +393,10 @@ static int service_build(struct proxy *p, const struct service_state *st,
 		.facts = {
 			.policy = service_policy_of(service),
 			.affinity = service->affinity,
+			.scheduler = scheduler.verdict,
 			.masquerade_all = p->config.masquerade_all,
 		},
+		.maglev = scheduler.maglev,
 	};
 	int r;
 

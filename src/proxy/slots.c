@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "proxy/mix.h"
+#include "base/mix.h"
 
 /* Targets and slots have hashes. Slot 0 takes the target whose hash is nearest to its own, slot 1 the
  * nearest of those that are left, and so on; near means a small XOR, so each bit from the top decides
@@ -99,4 +99,34 @@ void slots_assign(const struct target *sorted, size_t n, uint32_t *scratch, stru
 	for (size_t i = 0; i < n; i++)
 		scratch[i] = (uint32_t)i;
 	slots_descend(sorted, n, 0, scratch, scratch + n, ret);
+}
+
+/* Each target has a walk of its own over all slots, from some slot on in steps of some length. They take
+ * turns: whose turn it is goes on to the next slot of its walk that nobody has. */
+void maglev_assign(const struct target *sorted, size_t n, uint32_t *scratch,
+		   uint16_t ret[static MAGLEV_SLOTS])
+{
+	uint32_t *at = scratch, *step = scratch + n;
+	size_t left = MAGLEV_SLOTS;
+
+	memset(ret, 0xff, MAGLEV_SLOTS * sizeof(*ret));
+	for (size_t i = 0; i < n; i++) {
+		at[i] = (uint32_t)(sorted[i].hash % MAGLEV_SLOTS);
+		step[i] = (uint32_t)(mix64(sorted[i].hash) % (MAGLEV_SLOTS - 1)) + 1;
+	}
+	for (size_t i = 0; left > 0; i = i + 1 < n ? i + 1 : 0, left--) {
+		while (ret[at[i]] != UINT16_MAX)
+			at[i] = (at[i] + step[i]) % MAGLEV_SLOTS;
+		ret[at[i]] = (uint16_t)i;
+	}
+}
+
+size_t targets_slots(const struct target_list *list)
+{
+	return list->n_slots ? list->n_slots : list->n;
+}
+
+const struct target *targets_at(const struct target_list *list, size_t slot)
+{
+	return &list->items[list->n_slots ? list->slots[slot] : slot];
 }

@@ -31,17 +31,25 @@ struct frontend_verdicts frontend_verdicts(const struct frontend_facts *facts,
 	struct frontend_verdicts v = { 0 };
 
 	if (inside->n > 0) {
-		v.services = facts->affinity ? VERDICT_AFFINITY_LB : VERDICT_LB;
+		v.services = facts->scheduler;
 		v.targets = inside;
 		v.masquerade = masquerade_verdict(facts, local);
-		v.affinity = facts->affinity ? VERDICT_LEARN_AFFINITY : VERDICT_NONE;
 	}
 	if (external && local && some_local) {
-		v.local_services = facts->affinity ? VERDICT_AFFINITY_LOCAL_LB : VERDICT_LOCAL_LB;
+		v.local_services = facts->scheduler + 1;
 		v.local_targets = &lists->local;
 	} else if (external && local) {
 		v.local_services = VERDICT_ACCEPT; /* on to the drop, not to other nodes */
 	}
+	/* What a client had is remembered apart for each of the two lists. */
+	if (facts->affinity && v.targets) {
+		v.recall = v.targets == &lists->local ? VERDICT_LOCAL_RECALL : VERDICT_RECALL;
+		v.learn = !local   ? VERDICT_LEARN :
+			  external ? VERDICT_MIXED_LEARN :
+				     VERDICT_LOCAL_LEARN;
+	}
+	if (facts->affinity && v.local_targets)
+		v.local_recall = VERDICT_LOCAL_RECALL;
 	if (!some)
 		v.no_endpoints = VERDICT_REFUSE;
 	else if (local && !some_local)

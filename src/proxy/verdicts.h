@@ -14,6 +14,7 @@ struct frontend_facts {
 	enum frontend_kind kind;
 	struct service_policy policy;
 	bool affinity;
+	enum verdict scheduler; /* VERDICT_LB, ...: its twin for local endpoints is the next */
 	bool masquerade_all;
 	bool pods_known; /* a pod CIDR of the family is known: pods can be told from outsiders */
 };
@@ -23,7 +24,8 @@ struct frontend_verdicts {
 	enum verdict services;
 	enum verdict local_services;
 	enum verdict no_endpoints;
-	enum verdict affinity;
+	enum verdict recall, local_recall; /* what comes before @services, @local_services */
+	enum verdict learn;
 	enum verdict masquerade;
 	const struct target_list *targets;       /* of @services; NULL: none */
 	const struct target_list *local_targets; /* of @local_services; NULL: none */

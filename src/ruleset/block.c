@@ -30,6 +30,7 @@ struct block *block_free(struct block *b)
 	free(b->elements);
 	free(b->definitions);
 	flows_free(&b->flows);
+	bindings_free(&b->bindings);
 	free(b);
 	return NULL;
 }

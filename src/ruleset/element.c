@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -18,6 +17,8 @@ static const char *const set_names[SET_KINDS] = {
 	[SET_LOCAL_ENDPOINTS] = "local-endpoints",
 	[SET_NO_ENDPOINTS] = "no-endpoints",
 	[SET_AFFINITY_SERVICES] = "affinity-services",
+	[SET_LOCAL_AFFINITY_SERVICES] = "local-affinity-services",
+	[SET_AFFINITY_TIMEOUTS] = "affinity-timeouts",
 	[SET_MASQUERADE_SERVICES] = "masquerade-services",
 	[SET_UDP_SERVICES] = "udp-services",
 	[SET_UDP_FLOWS] = "udp-flows",
@@ -48,7 +49,9 @@ static const struct set_layout set_layouts[SET_KINDS] = {
 	[SET_ENDPOINTS] = { FRONTEND_KEY, .slot = true, .target = true, .counter = true },
 	[SET_LOCAL_ENDPOINTS] = { FRONTEND_KEY, .slot = true, .target = true, .counter = true },
 	[SET_NO_ENDPOINTS] = { FRONTEND_KEY, .verdict = true, .counter = true },
-	[SET_AFFINITY_SERVICES] = { FRONTEND_KEY, .verdict = true },
+	[SET_AFFINITY_SERVICES] = { FRONTEND_KEY, .verdict = true, .counter = true },
+	[SET_LOCAL_AFFINITY_SERVICES] = { FRONTEND_KEY, .verdict = true, .counter = true },
+	[SET_AFFINITY_TIMEOUTS] = { FRONTEND_KEY, .verdict = true },
 	[SET_MASQUERADE_SERVICES] = { FRONTEND_KEY, .verdict = true },
 	[SET_UDP_SERVICES] = { FRONTEND_KEY },
 	[SET_UDP_FLOWS] = { FRONTEND_KEY, .flow = true },
@@ -68,18 +71,6 @@ static const struct set_layout set_layouts[SET_KINDS] = {
 	[SET_BLOCK] = { .addr = true, .interval = true, .dynamic = true },
 	[SET_PORTS] = { .ports = true, .dynamic = true },
 	[SET_NAMED_PORTS] = { FRONTEND_KEY, .dynamic = true },
-};
-
-static const char *const verdict_chains[VERDICT_COUNT] = {
-	[VERDICT_REFUSE] = "refuse",
-	[VERDICT_MASQUERADE_ALL] = "masquerade-all",
-	[VERDICT_MASQUERADE_OUTSIDE] = "masquerade-outside",
-	[VERDICT_MASQUERADE_NODE] = "masquerade-node",
-	[VERDICT_LB] = "lb",
-	[VERDICT_LOCAL_LB] = "local-lb",
-	[VERDICT_AFFINITY_LB] = "affinity-lb",
-	[VERDICT_AFFINITY_LOCAL_LB] = "affinity-local-lb",
-	[VERDICT_LEARN_AFFINITY] = "learn-affinity",
 };
 
 const char *set_name(enum set_id set)
@@ -112,51 +103,24 @@ const char *element_set_name(const struct element *e, char text[static SET_NAME_
 	return text;
 }
 
-const char *verdict_chain(enum verdict v)
+struct dispatch element_dispatch(const struct element *e)
 {
-	return verdict_chains[v];
-}
+	struct dispatch d = { .family = e->family, .verdict = e->verdict, .number = e->number };
 
-const char *verdict_chain_name(enum verdict v, uint32_t number,
-			       char text[static CHAIN_NAME_MAX_BYTES])
-{
-	if (!verdict_chains[v])
-		return NULL;
-	if (v < VERDICT_FIRST_DISPATCH)
-		snprintf(text, CHAIN_NAME_MAX_BYTES, "%s", verdict_chains[v]);
-	else
-		snprintf(text, CHAIN_NAME_MAX_BYTES, "%s-%" PRIu32, verdict_chains[v], number);
-	return text;
-}
-
-/* "-" and a decimal number without leading zeros, and nothing behind it. */
-static bool dispatch_number_parse(const char *text, uint32_t *ret)
-{
-	unsigned long n;
-	char *end;
-
-	if (text[0] != '-' || text[1] < '1' || text[1] > '9')
-		return false;
-	n = strtoul(text + 1, &end, 10);
-	if (*end || n > UINT32_MAX)
-		return false;
-	*ret = (uint32_t)n;
-	return true;
-}
-
-enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number)
-{
-	*ret_number = 0;
-	for (unsigned v = 0; v < VERDICT_COUNT; v++) {
-		size_t len = verdict_chains[v] ? strlen(verdict_chains[v]) : 0;
-
-		if (len == 0 || strncmp(name, verdict_chains[v], len) != 0)
-			continue;
-		if (v < VERDICT_FIRST_DISPATCH ? name[len] == '\0' :
-						 dispatch_number_parse(name + len, ret_number))
-			return (enum verdict)v;
+	if (e->verdict >= VERDICT_FIRST_OWN) {
+		d.protocol = e->protocol;
+		d.port = e->target_port;
+		memcpy(d.addr, e->other, sizeof(d.addr));
 	}
-	return VERDICT_NONE;
+	return d;
+}
+
+void element_set_dispatch(struct element *e, const struct dispatch *d)
+{
+	e->verdict = d->verdict;
+	e->number = d->number;
+	e->target_port = d->port;
+	memcpy(e->other, d->addr, sizeof(e->other));
 }
 
 /* "ingress-0123456789abcdef0123": the policies of a pod. */
@@ -167,10 +131,11 @@ static const char *policies_word(const struct element *e)
 
 const char *element_chain_name(const struct element *e, char text[static CHAIN_NAME_MAX_BYTES])
 {
+	struct dispatch d = element_dispatch(e);
 	char hex[CONTENT_ID_TEXT];
 
 	if (e->verdict != VERDICT_POLICIES)
-		return verdict_chain_name(e->verdict, e->number, text);
+		return dispatch_name(&d, text);
 	snprintf(text, CHAIN_NAME_MAX_BYTES, "%s-%s", policies_word(e),
 		 content_id_format(&e->id, hex));
 	return text;
@@ -179,8 +144,10 @@ const char *element_chain_name(const struct element *e, char text[static CHAIN_N
 void element_read_chain(struct element *e, const char *name)
 {
 	size_t len = strlen(policies_word(e));
+	struct dispatch d;
 
-	e->verdict = (uint8_t)verdict_by_chain_name(name, &e->number);
+	if (dispatch_parse(name, e->family, &d) && (d.protocol == 0 || d.protocol == e->protocol))
+		element_set_dispatch(e, &d);
 	if ((e->set == SET_INGRESS_PODS || e->set == SET_EGRESS_PODS) &&
 	    strncmp(name, policies_word(e), len) == 0 && name[len] == '-' &&
 	    content_id_parse(name + len + 1, &e->id))
@@ -230,7 +197,7 @@ bool element_same_value(const struct element *a, const struct element *b)
 		return false;
 	if (a->verdict == VERDICT_POLICIES && content_id_cmp(&a->id, &b->id) != 0)
 		return false;
-	if (layout->target &&
+	if ((layout->target || layout->verdict) &&
 	    (a->target_port != b->target_port || memcmp(a->other, b->other, sizeof(a->other)) != 0))
 		return false;
 	return strcmp(a->comment ? a->comment : "", b->comment ? b->comment : "") == 0;
@@ -301,7 +268,7 @@ static void element_print_data(const struct element *e, struct buf *out)
 	if (!layout->verdict)
 		return;
 	if (element_chain_name(e, chain))
-		buf_printf(out, " : goto %s", chain);
+		buf_printf(out, " : %s %s", verdict_is_jump(e->verdict) ? "jump" : "goto", chain);
 	else
 		buf_puts(out, e->verdict == VERDICT_DROP ? " : drop" : " : accept");
 }

@@ -12,33 +12,36 @@
 
 #include "base/addr.h"
 #include "ruleset/content-id.h"
+#include "ruleset/dispatch.h"
 
 struct buf;
 
-/* In the order of nft-templates/table.nft. The affinity maps are not among them: the packets fill those,
- * see kernel/affinity.h. */
+/* In the order of nft-templates/table.nft. The map affinity is not among them: the packets fill it, see
+ * kernel/affinity.h. */
 enum set_id {
-	SET_SERVICES,            /* frontend : verdict */
-	SET_LOCAL_SERVICES,      /* frontend : verdict */
-	SET_ENDPOINTS,           /* frontend . slot : target */
-	SET_LOCAL_ENDPOINTS,     /* frontend . slot : target */
-	SET_NO_ENDPOINTS,        /* frontend : verdict */
-	SET_AFFINITY_SERVICES,   /* frontend : verdict */
-	SET_MASQUERADE_SERVICES, /* frontend : verdict */
-	SET_UDP_SERVICES,        /* frontend */
-	SET_UDP_FLOWS,           /* frontend . target */
-	SET_HAIRPIN,             /* addr . addr */
-	SET_POD_CIDRS,           /* addr to other, an interval */
-	SET_GUARDED_FRONTENDS,   /* frontend */
-	SET_SOURCE_RANGES,       /* frontend . prefix */
-	SET_SERVICE_ADDRESSES,   /* addr */
-	SET_CLUSTER_RANGES,      /* addr to other, an interval */
-	SET_EGRESS_PODS,         /* addr : verdict */
-	SET_INGRESS_PODS,        /* addr : verdict */
-	SET_EXEMPT_CIDRS,        /* addr to other, an interval */
-	SET_EXEMPT_PORTS,        /* protocol . port to target_port, an interval */
-	SET_LOCAL_POD_CIDRS,     /* addr to other, an interval */
-	SET_LOCAL_PODS,          /* addr */
+	SET_SERVICES,                /* frontend : verdict */
+	SET_LOCAL_SERVICES,          /* frontend : verdict */
+	SET_ENDPOINTS,               /* frontend . slot : target */
+	SET_LOCAL_ENDPOINTS,         /* frontend . slot : target */
+	SET_NO_ENDPOINTS,            /* frontend : verdict */
+	SET_AFFINITY_SERVICES,       /* frontend : verdict */
+	SET_LOCAL_AFFINITY_SERVICES, /* frontend : verdict */
+	SET_AFFINITY_TIMEOUTS,       /* frontend : verdict */
+	SET_MASQUERADE_SERVICES,     /* frontend : verdict */
+	SET_UDP_SERVICES,            /* frontend */
+	SET_UDP_FLOWS,               /* frontend . target */
+	SET_HAIRPIN,                 /* addr . addr */
+	SET_POD_CIDRS,               /* addr to other, an interval */
+	SET_GUARDED_FRONTENDS,       /* frontend */
+	SET_SOURCE_RANGES,           /* frontend . prefix */
+	SET_SERVICE_ADDRESSES,       /* addr */
+	SET_CLUSTER_RANGES,          /* addr to other, an interval */
+	SET_EGRESS_PODS,             /* addr : verdict */
+	SET_INGRESS_PODS,            /* addr : verdict */
+	SET_EXEMPT_CIDRS,            /* addr to other, an interval */
+	SET_EXEMPT_PORTS,            /* protocol . port to target_port, an interval */
+	SET_LOCAL_POD_CIDRS,         /* addr to other, an interval */
+	SET_LOCAL_PODS,              /* addr */
 	SET_COUNT,
 	/* Many of each, told apart by id: see ruleset/definition.h. */
 	SET_PODS,        /* addr */
@@ -48,30 +51,8 @@ enum set_id {
 	SET_KINDS,
 };
 
-/* Where a verdict goes. The first ones are verdicts of nftables itself. */
-enum verdict {
-	VERDICT_NONE,
-	VERDICT_ACCEPT,
-	VERDICT_DROP,
-	VERDICT_REFUSE,             /* goto refuse */
-	VERDICT_MASQUERADE_ALL,     /* goto masquerade-all */
-	VERDICT_MASQUERADE_OUTSIDE, /* goto masquerade-outside */
-	VERDICT_MASQUERADE_NODE,    /* goto masquerade-node */
-	VERDICT_POLICIES,           /* goto ingress-ID, egress-ID */
-	/* Dispatch chains, one for every number in use: goto NAME-number. */
-	VERDICT_LB,
-	VERDICT_LOCAL_LB,
-	VERDICT_AFFINITY_LB,
-	VERDICT_AFFINITY_LOCAL_LB,
-	VERDICT_LEARN_AFFINITY, /* number: seconds */
-	VERDICT_COUNT,
-};
-#define VERDICT_FIRST_DISPATCH VERDICT_LB
-
 enum element_limit {
-	COMMENT_MAX_BYTES = 127,        /* nft takes 128 with the final zero */
-	DISPATCH_MAX_ENDPOINTS = 65535, /* of one frontend */
-	CHAIN_NAME_MAX_BYTES = 32,
+	COMMENT_MAX_BYTES = 127, /* nft takes 128 with the final zero */
 	SET_NAME_MAX_BYTES = 48,
 };
 
@@ -81,11 +62,13 @@ struct element {
 	uint8_t protocol;     /* enum protocol */
 	uint8_t verdict;      /* enum verdict */
 	uint16_t port;        /* frontend's, host order */
-	uint16_t target_port; /* host order */
+	uint16_t target_port; /* host order; of a verdict: the port of the service port's address */
 	uint32_t slot;        /* from 0; of a prefix, its bits */
-	uint32_t number;      /* of a dispatch verdict: endpoints, or seconds */
+	uint32_t number;      /* of a dispatch verdict, see there */
 	uint8_t addr[16];     /* frontend's, hairpin's, an interval's first; network order */
-	uint8_t other[16];    /* target's, hairpin's second, an interval's last, a prefix's first */
+	/* Target's, hairpin's second, an interval's last, a prefix's first; of a verdict to a chain of a
+	 * service port: the address that it is called by. */
+	uint8_t other[16];
 	struct content_id
 		id; /* of its set, where there are many; of the chain of VERDICT_POLICIES */
 	const char *comment; /* by comment_from(), owned by the block; NULL: none */
@@ -127,16 +110,13 @@ struct set_layout {
 };
 const struct set_layout *set_layout(enum set_id set);
 
-/* "lb", "learn-affinity", "refuse", ...; NULL for accept, drop and none. */
-const char *verdict_chain(enum verdict v);
-/* "lb-3", "refuse", ... @text has room for CHAIN_NAME_MAX_BYTES. NULL when it is no chain. */
-const char *verdict_chain_name(enum verdict v, uint32_t number,
-			       char text[static CHAIN_NAME_MAX_BYTES]);
-/* The chain that @e goes to, as verdict_chain_name(). */
+/* The chain that the verdict @e goes to; its verdict may be none of a chain. */
+struct dispatch element_dispatch(const struct element *e);
+/* The reverse: make the element's verdict one that goes to @d. Its protocol is not looked at. */
+void element_set_dispatch(struct element *e, const struct dispatch *d);
+/* The name of the chain that @e goes to, as dispatch_name(). */
 const char *element_chain_name(const struct element *e, char text[static CHAIN_NAME_MAX_BYTES]);
-/* The reverse of verdict_chain_name(). VERDICT_NONE when no verdict of ours goes to a chain of that name. */
-enum verdict verdict_by_chain_name(const char *name, uint32_t *ret_number);
-/* Read what @e goes to from a chain's name; VERDICT_NONE as above. */
+/* Read what @e goes to from a chain's name; its verdict stays when no verdict of ours goes there. */
 void element_read_chain(struct element *e, const char *name);
 
 /* The element as nft text, "10.96.0.10 . tcp . 80 comment "default/web:http" : goto lb-2". */

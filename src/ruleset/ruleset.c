@@ -152,6 +152,7 @@ static int block_settle(struct block *b, const char *owner, struct error *err)
 	array_sort(b->definitions, b->n_definitions, sizeof(b->definitions[0]),
 		   definition_cmp_qsort);
 	flows_settle(&b->flows);
+	bindings_settle(&b->bindings);
 	return 0;
 }
 
@@ -169,7 +170,7 @@ static int block_take_uses(struct ruleset *rs, const struct block *b, struct tra
 
 static void element_appears(const struct element *e, struct transaction *tx)
 {
-	struct dispatch d[2];
+	struct dispatch d[ELEMENT_MAX_CHAINS];
 	size_t n = element_chains(e, d);
 
 	if (set_layout(e->set)->shared)
@@ -241,6 +242,14 @@ static int note_flows(struct ruleset *rs, const struct block *old, const struct 
 	return r;
 }
 
+/* What clients may have no more. */
+static void note_bindings(const struct block *old, const struct block *new, struct transaction *tx)
+{
+	for (size_t i = 0; old && i < old->bindings.n; i++)
+		if (!new || !bindings_have(&new->bindings, &old->bindings.items[i]))
+			transaction_add_binding(tx, &old->bindings.items[i]);
+}
+
 static size_t block_count_owned(const struct block *b)
 {
 	size_t n = 0;
@@ -260,18 +269,6 @@ static void block_drop_uses(struct ruleset *rs, const struct block *b, struct tr
 static bool block_has(const struct block *b, const struct element *e)
 {
 	return b && array_find(e, b->elements, b->n, sizeof(*e), element_cmp_qsort);
-}
-
-static int set_cmp(const void *key, const void *item)
-{
-	return *(const int *)key - ((const struct element *)item)->set;
-}
-
-static bool block_has_affinity(const struct block *b)
-{
-	const int set = SET_AFFINITY_SERVICES;
-
-	return b && array_find(&set, b->elements, b->n, sizeof(*b->elements), set_cmp);
 }
 
 /* A frontend's flows are those of whoever has it. */
@@ -294,8 +291,6 @@ static void block_yield(struct block *b, const struct block *to, struct ruleset 
 {
 	size_t n = 0;
 
-	if (tx)
-		tx->affinity |= block_has_affinity(b);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct element *e = &b->elements[i];
 
@@ -414,9 +409,9 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 	for (struct owner *other = rs->reverted; new &&other; other = other->next_reverted)
 		block_yield(other->block, new, rs, tx);
 	if (tx) {
-		tx->affinity |= block_has_affinity(o->block) || block_has_affinity(new);
 		definitions_compare(o->block, new, tx);
 		blocks_compare(o->block, new, tx);
+		note_bindings(o->block, new, tx);
 	}
 	owner_set(rs, o, TAKE_PTR(new), tx);
 	return 0;
@@ -471,6 +466,8 @@ int ruleset_whole(const struct ruleset *rs, struct transaction *tx)
 			element_appears(&o->block->elements[i], tx);
 		for (size_t i = 0; o->block && i < o->block->n_definitions; i++)
 			transaction_define(tx, &o->block->definitions[i]);
+		for (size_t i = 0; o->block && i < o->block->bindings.n; i++)
+			transaction_add_binding(tx, &o->block->bindings.items[i]);
 	}
 	position = 0;
 	while ((s = table_next(&rs->uses.shared, &position)))

@@ -33,7 +33,8 @@ struct block {
 	size_t capacity;
 	struct definition *definitions; /* owned, malloc */
 	size_t n_definitions, cap_definitions;
-	struct flows flows; /* that may go on */
+	struct flows flows;       /* that may go on */
+	struct bindings bindings; /* that clients may have */
 };
 
 int block_new(size_t n_hint, struct block **ret);

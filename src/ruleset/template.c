@@ -8,12 +8,13 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "ruleset/bindings.h"
 #include "ruleset/definition.h"
 #include "ruleset/element.h"
 #include "ruleset/template-text.h"
 #include "ruleset/transaction.h"
 
-#define SKELETON_NUMBER 1
+#define VARIABLE_MAX_BYTES 32
 
 struct line {
 	const char *text; /* not zero-terminated */
@@ -25,7 +26,8 @@ struct printer {
 	const char *table;
 	const char *flags;
 	const struct transaction *whole;     /* NULL: the skeleton */
-	uint32_t number;                     /* ${n} */
+	const struct dispatch *chain;        /* that the line is in, or NULL */
+	uint16_t target;                     /* ${target} */
 	const struct definition *definition; /* ${name} ${comment} ${prefix} */
 	const struct definition_rule *rule;  /* ${peer} ${ports} ${policy} */
 	const char *body;                    /* of the pattern that the line is in */
@@ -80,7 +82,7 @@ static void elements_print(const struct printer *p)
 		buf_puts(p->out, "\n\t\t}\n");
 }
 
-static const char *definition_variable(const struct printer *p, const char *name, size_t len)
+static const char *definition_variable(const struct printer *p, const char *name)
 {
 	const struct definition *d = p->definition;
 	const struct {
@@ -95,40 +97,63 @@ static const char *definition_variable(const struct printer *p, const char *name
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
-		if (values[i].value && len == strlen(values[i].name) &&
-		    memcmp(name, values[i].name, len) == 0)
+		if (values[i].value && strcmp(name, values[i].name) == 0)
 			return values[i].value;
 	return NULL;
 }
 
-static void variable_print(const struct printer *p, const char *name, size_t len)
+static void chain_variable_print(const struct printer *p, const char *name)
 {
-	const char *defined = definition_variable(p, name, len);
+	static const char *const words[BINDING_WORDS] = { "id1", "id2", "target-hash" };
+	uint32_t ids[BINDING_WORDS] = { PATTERN_ID_FIRST, PATTERN_ID_SECOND, PATTERN_TARGET_HASH };
+	char text[CHAIN_NAME_MAX_BYTES];
+
+	if (strcmp(name, "n") == 0)
+		buf_printf(p->out, "%" PRIu32, p->chain->number);
+	else if (strcmp(name, "local") == 0)
+		buf_puts(p->out, verdict_is_local(p->chain->verdict) ? "local-" : "");
+	else if (strcmp(name, "own") == 0)
+		buf_puts(p->out, dispatch_own_name(p->chain, text));
+	else if (strcmp(name, "protocol") == 0)
+		buf_puts(p->out, dispatch_protocol_name(p->chain));
+	else if (strcmp(name, "target") == 0)
+		buf_printf(p->out, "%u", p->target);
+	if (p->whole)
+		binding_words(p->chain, p->target, ids);
+	for (size_t i = 0; i < BINDING_WORDS; i++)
+		if (strcmp(name, words[i]) == 0)
+			buf_printf(p->out, "%" PRIu32, ids[i]);
+}
+
+static void variable_print(const struct printer *p, const char *name)
+{
+	const char *defined = definition_variable(p, name);
 	char comment[TEMPLATE_COMMENT_MAX];
 	bool ipv4 = p->family == AF_INET;
 
-	if (defined) {
+	if (defined)
 		buf_puts(p->out, defined);
-		return;
-	}
-#define NAME_IS(word) (len == strlen(word) && memcmp(name, word, len) == 0)
-	if (NAME_IS("ip"))
+	else if (strcmp(name, "ip") == 0)
 		buf_puts(p->out, ipv4 ? "ip" : "ip6");
-	else if (NAME_IS("addr"))
+	else if (strcmp(name, "addr") == 0)
 		buf_puts(p->out, ipv4 ? "ipv4_addr" : "ipv6_addr");
-	else if (NAME_IS("table"))
+	else if (strcmp(name, "client") == 0)
+		buf_puts(p->out, ipv4 ? "ip saddr" : "jhash ip6 saddr mod 4294967295 seed 0x1");
+	else if (strcmp(name, "table") == 0)
 		buf_puts(p->out, p->table);
-	else if (NAME_IS("flags"))
+	else if (strcmp(name, "flags") == 0)
 		buf_puts(p->out, p->flags);
-	else if (NAME_IS("hash"))
+	else if (strcmp(name, "hash") == 0)
 		buf_puts(p->out, strrchr(template_comment(comment), ' ') + 1);
-	else if (NAME_IS("n"))
-		buf_printf(p->out, "%" PRIu32, p->number);
-#undef NAME_IS
+	else if (strcmp(name, "affinity-size") == 0)
+		buf_printf(p->out, "%d", BINDINGS_MAX);
+	else if (p->chain)
+		chain_variable_print(p, name);
 }
 
 static void line_print(const struct printer *p, struct line l)
 {
+	char name[VARIABLE_MAX_BYTES];
 	const char *open, *close;
 
 	while ((open = memmem(l.text, l.len, "${", 2))) {
@@ -138,7 +163,8 @@ static void line_print(const struct printer *p, struct line l)
 		close = memchr(l.text, '}', l.len);
 		if (!close)
 			break;
-		variable_print(p, l.text, (size_t)(close - l.text));
+		snprintf(name, sizeof(name), "%.*s", (int)(close - l.text), l.text);
+		variable_print(p, name);
 		l.len -= (size_t)(close + 1 - l.text);
 		l.text = close + 1;
 	}
@@ -158,14 +184,13 @@ static void line_track_set(struct printer *p, const struct line *l)
 	}
 }
 
-/* Take "%ip" or "%ip6" off the line's front. False: it isn't part of this family's table. */
-static bool line_is_for(uint8_t family, struct line *l)
+/* Take @mark and the tabulator behind it off the line's front; the latter stays. */
+static bool line_take(struct line *l, const char *mark)
 {
-	const char *own = family == AF_INET ? "%ip" : "%ip6";
-	size_t len = strlen(own);
+	size_t len = strlen(mark);
 
-	if (!line_starts(l, own) || (l->len > len && l->text[len] != '\t'))
-		return !line_starts(l, "%");
+	if (!line_starts(l, mark) || (l->len > len && l->text[len] != '\t'))
+		return false;
 	l->text += len;
 	l->len -= len;
 	return true;
@@ -200,51 +225,70 @@ static void rules_print(struct printer *p)
 	p->ruled = true;
 }
 
-static void line_do(struct printer *p, struct line *l)
+static void line_do(struct printer *p, struct line l)
 {
-	if (p->definition && line_starts(l, "%rule ")) {
+	uint16_t targets[DISPATCH_MAX_TARGETS] = { 0 };
+	size_t n = 1;
+
+	if (p->definition && line_starts(&l, "%rule ")) {
 		if (!p->ruled)
 			rules_print(p);
 		return;
 	}
-	if (!line_is_for(p->family, l))
-		return;
-	line_track_set(p, l);
-	if (line_starts(l, "\t\t${elements}"))
+	line_take(&l, p->family == AF_INET ? "%ip" : "%ip6");
+	if (p->chain && line_take(&l, "%target"))
+		n = dispatch_targets(p->chain, targets);
+	if (line_starts(&l, "%"))
+		return; /* a comment, or the other family's */
+	line_track_set(p, &l);
+	if (line_starts(&l, "\t\t${elements}")) {
 		elements_print(p);
-	else if (!line_starts(l, "\t${flags}") || p->flags[0])
-		line_print(p, *l);
+		return;
+	}
+	for (size_t i = 0; i < n && (!line_starts(&l, "\t${flags}") || p->flags[0]); i++) {
+		p->target = targets[i];
+		line_print(p, l);
+	}
 }
 
-/* The lines from @body up to %end, once. */
-static void body_print(struct printer *p, const char *body)
+/* The lines from @body up to %end, once; for the chain @d if it is a pattern of one. */
+static void body_print(struct printer *p, const char *body, const struct dispatch *d)
 {
 	struct line l;
 
+	p->chain = d;
 	p->body = body;
 	p->ruled = false;
 	while (line_next(&body, &l) && !line_starts(&l, "%end"))
-		line_do(p, &l);
+		line_do(p, l);
+	p->chain = NULL;
 }
 
-static void each_print(struct printer *p, const struct line *head, const char *body)
+/* The chains called @name. */
+static void each_print(struct printer *p, const char *name, const char *body)
 {
-	const char *name = head->text + strlen("%each ");
-	size_t len = head->len - strlen("%each ");
-	uint32_t none;
-	char chain[CHAIN_NAME_MAX_BYTES];
-	enum verdict v;
+	struct dispatch pattern = { .family = p->family };
 
-	snprintf(chain, sizeof(chain), "%.*s-1", (int)len, name);
-	v = verdict_by_chain_name(chain, &none);
-	p->number = SKELETON_NUMBER;
+	for (unsigned v = VERDICT_FIRST_DISPATCH; v < VERDICT_COUNT; v++)
+		if (strcmp(verdict_chain(v), name) == 0)
+			pattern = dispatch_pattern(v, p->family);
 	if (!p->whole)
-		body_print(p, body);
-	for (size_t i = 0; p->whole && i < p->whole->n_chains; i++) {
-		p->number = p->whole->chains[i].number;
-		if (p->whole->chains[i].verdict == v && p->whole->chains[i].family == p->family)
-			body_print(p, body);
-	}
+		body_print(p, body, &pattern);
+	for (size_t i = 0; p->whole && i < p->whole->n_chains; i++)
+		if (p->whole->chains[i].verdict == pattern.verdict &&
+		    p->whole->chains[i].family == p->family)
+			body_print(p, body, &p->whole->chains[i]);
+}
+
+/* @head is "%each NAME NAME". */
+static void each_name_print(struct printer *p, const struct line *head, const char *body)
+{
+	char names[2 * CHAIN_NAME_MAX_BYTES], *rest = names, *name;
+
+	snprintf(names, sizeof(names), "%.*s", (int)head->len, head->text);
+	strsep(&rest, " ");
+	while ((name = strsep(&rest, " ")))
+		each_print(p, name, body);
 }
 
 static void define_print(struct printer *p, const struct line *head, const char *body)
@@ -260,11 +304,11 @@ static void define_print(struct printer *p, const struct line *head, const char 
 		return;
 	p->definition = definition_pattern(kind);
 	if (!p->whole)
-		body_print(p, body);
+		body_print(p, body, NULL);
 	for (size_t i = 0; p->whole && i < p->whole->n_definitions; i++) {
 		p->definition = &p->whole->definitions[i].definition;
 		if (p->definition->kind == kind && p->definition->family == p->family)
-			body_print(p, body);
+			body_print(p, body, NULL);
 	}
 	p->definition = NULL;
 }
@@ -277,11 +321,11 @@ static void printer_run(struct printer *p)
 
 	while (line_next(&pos, &l)) {
 		if (line_starts(&l, "%each "))
-			each_print(p, &l, pos);
+			each_name_print(p, &l, pos);
 		else if (line_starts(&l, "%define "))
 			define_print(p, &l, pos);
 		else if (!in_body && !line_starts(&l, "%end"))
-			line_do(p, &l);
+			line_do(p, l);
 		in_body = line_starts(&l, "%each ") || line_starts(&l, "%define ") ||
 			  (in_body && !line_starts(&l, "%end"));
 	}

@@ -37,6 +37,12 @@ void transaction_delete(struct transaction *tx, const struct element *e)
 		tx->changes[tx->n_changes - 1].element.comment = NULL; /* its block may go */
 }
 
+void transaction_add_binding(struct transaction *tx, const struct binding *b)
+{
+	if (tx->error == 0)
+		tx->error = bindings_add(&tx->bindings, b);
+}
+
 void transaction_need_chain(struct transaction *tx, const struct dispatch *d)
 {
 	if (tx->error < 0)
@@ -68,17 +74,6 @@ void transaction_keep(struct transaction *tx, struct arena *comments)
 		tx->comments[tx->n_comments++] = comments;
 	else
 		arena_free(comments); /* a transaction with an error is never sent */
-}
-
-int dispatch_cmp(const struct dispatch *a, const struct dispatch *b)
-{
-	if (a->family != b->family)
-		return a->family < b->family ? -1 : 1;
-	if (a->verdict != b->verdict)
-		return a->verdict < b->verdict ? -1 : 1;
-	if (a->number != b->number)
-		return a->number < b->number ? -1 : 1;
-	return 0;
 }
 
 static int dispatch_cmp_qsort(const void *a, const void *b)
@@ -166,6 +161,8 @@ int transaction_settle(struct transaction *tx)
 		chains_settle(tx);
 	if (tx->error == 0 && tx->n_definitions > 0)
 		definitions_settle(tx);
+	if (tx->error == 0)
+		bindings_settle(&tx->bindings);
 	return tx->error;
 }
 
@@ -207,7 +204,7 @@ void transaction_reset(struct transaction *tx)
 	tx->n_changes = 0;
 	tx->n_chains = 0;
 	tx->n_definitions = 0;
-	tx->affinity = false;
+	tx->bindings.n = 0;
 	tx->error = 0;
 }
 
@@ -218,5 +215,6 @@ void transaction_free(struct transaction *tx)
 	free(tx->chains);
 	free(tx->definitions);
 	free(tx->comments);
+	bindings_free(&tx->bindings);
 	*tx = (struct transaction){ 0 };
 }

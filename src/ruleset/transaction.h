@@ -11,17 +11,11 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "ruleset/bindings.h"
 #include "ruleset/definition.h"
 #include "ruleset/element.h"
 
 struct arena;
-
-/* A dispatch chain, "lb-3" of one family. */
-struct dispatch {
-	uint8_t family;
-	uint8_t verdict; /* enum verdict, from VERDICT_FIRST_DISPATCH on */
-	uint32_t number;
-};
 
 struct change {
 	struct element element; /* of a deletion the key counts, and what the element's data was */
@@ -48,12 +42,14 @@ struct transaction {
 	size_t n_definitions, cap_definitions;
 	struct arena **comments; /* owned */
 	size_t n_comments, cap_comments;
-	bool affinity; /* Services that remember their clients have changed */
-	int error;     /* sticks: 0 or -ENOMEM */
+	struct bindings
+		bindings; /* of clients: that may stay, in a whole; that go, in a difference */
+	int error;        /* sticks: 0 or -ENOMEM */
 };
 
 void transaction_add(struct transaction *tx, const struct element *e);
 void transaction_delete(struct transaction *tx, const struct element *e);
+void transaction_add_binding(struct transaction *tx, const struct binding *b);
 void transaction_need_chain(struct transaction *tx, const struct dispatch *d);
 void transaction_define(struct transaction *tx, const struct definition *d);
 /* Take @comments, freed when the transaction is reset. */
@@ -69,7 +65,5 @@ void transaction_reset(struct transaction *tx);
 void transaction_free(struct transaction *tx);
 
 #define _cleanup_transaction_ _cleanup_(transaction_free)
-
-int dispatch_cmp(const struct dispatch *a, const struct dispatch *b);
 
 #endif

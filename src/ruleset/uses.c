@@ -6,22 +6,12 @@
 
 #include "base/hash.h"
 
-size_t element_chains(const struct element *e, struct dispatch ret[static 2])
+size_t element_chains(const struct element *e, struct dispatch ret[static ELEMENT_MAX_CHAINS])
 {
-	size_t n = 0;
-
 	if (!set_layout(e->set)->verdict || e->verdict < VERDICT_FIRST_DISPATCH)
 		return 0;
-
-	ret[n++] = (struct dispatch){ e->family, e->verdict, e->number };
-	if (e->verdict == VERDICT_AFFINITY_LB || e->verdict == VERDICT_AFFINITY_LOCAL_LB) {
-		ret[n] = ret[0];
-		ret[n].verdict = VERDICT_LB;
-		if (e->verdict == VERDICT_AFFINITY_LOCAL_LB)
-			ret[n].verdict = VERDICT_LOCAL_LB;
-		n++;
-	}
-	return n;
+	ret[0] = element_dispatch(e);
+	return 1 + dispatch_behind(&ret[0], ret + 1);
 }
 
 static void shared_key(const struct element *e, struct element *ret)
@@ -49,10 +39,7 @@ static bool shared_equal(const void *a, const void *b)
 
 static uint64_t chain_hash(const void *item)
 {
-	const struct dispatch *d = &((const struct chain_use *)item)->dispatch;
-	const uint32_t key[] = { d->family, d->verdict, d->number };
-
-	return hash_bytes(key, sizeof(key));
+	return dispatch_hash(&((const struct chain_use *)item)->dispatch);
 }
 
 static bool chain_equal(const void *a, const void *b)
@@ -136,7 +123,7 @@ static void chain_drop(struct uses *u, const struct dispatch *d)
 
 int uses_take(struct uses *u, const struct element *e, struct transaction *tx)
 {
-	struct dispatch d[2];
+	struct dispatch d[ELEMENT_MAX_CHAINS];
 	size_t n;
 
 	if (set_layout(e->set)->shared)
@@ -155,7 +142,7 @@ int uses_take(struct uses *u, const struct element *e, struct transaction *tx)
 
 void uses_drop(struct uses *u, const struct element *e, struct transaction *tx)
 {
-	struct dispatch d[2];
+	struct dispatch d[ELEMENT_MAX_CHAINS];
 	size_t n;
 
 	if (set_layout(e->set)->shared) {

@@ -37,7 +37,8 @@ void uses_free(struct uses *u);
 
 bool uses_has_chain(const struct uses *u, const struct dispatch *d);
 
-/* The chains that @e goes to, directly and behind the affinity lookup: 0 to 2 of them. */
-size_t element_chains(const struct element *e, struct dispatch ret[static 2]);
+/* The chains that @e goes to, and those behind it. */
+enum { ELEMENT_MAX_CHAINS = 3 };
+size_t element_chains(const struct element *e, struct dispatch ret[static ELEMENT_MAX_CHAINS]);
 
 #endif

@@ -59,8 +59,9 @@ static int read_set(struct reading *rd, struct counted_list *l, uint8_t family, 
 /* -ENOENT: there is no table. */
 static int read_sets(struct reading *rd, uint8_t family, struct error *err)
 {
-	static const enum set_id others[] = { SET_LOCAL_SERVICES, SET_NO_ENDPOINTS,
-					      SET_AFFINITY_SERVICES, SET_GUARDED_FRONTENDS,
+	static const enum set_id others[] = { SET_LOCAL_SERVICES,    SET_NO_ENDPOINTS,
+					      SET_AFFINITY_SERVICES, SET_LOCAL_AFFINITY_SERVICES,
+					      SET_AFFINITY_TIMEOUTS, SET_GUARDED_FRONTENDS,
 					      SET_SOURCE_RANGES };
 	int r = counted_dump(&rd->elements, rd->nl, family, TABLE_NAME, SET_SERVICES, err);
 

@@ -93,12 +93,12 @@ static bool is_here(const struct counted_list *hairpins, const struct element *r
 
 static struct traffic_route route_of(const struct element *e)
 {
-	switch (e->verdict) {
-	case VERDICT_LB:
-	case VERDICT_LOCAL_LB:
-	case VERDICT_AFFINITY_LB:
-	case VERDICT_AFFINITY_LOCAL_LB:
+	if (verdict_is_choice(e->verdict))
 		return (struct traffic_route){ TRAFFIC_BALANCED, e->number };
+	/* For clients who are remembered; how many there are, the others' verdict says. */
+	if (verdict_is_jump(e->verdict))
+		return (struct traffic_route){ .verdict = TRAFFIC_BALANCED };
+	switch (e->verdict) {
 	case VERDICT_REFUSE:
 		return (struct traffic_route){ .verdict = TRAFFIC_REFUSED };
 	case VERDICT_DROP:
@@ -130,6 +130,12 @@ static void frontend_take_verdict(struct traffic_frontend *f, const struct count
 		f->unserved += c->counter.packets;
 		break;
 	case SET_AFFINITY_SERVICES:
+		f->inside = route;
+		break;
+	case SET_LOCAL_AFFINITY_SERVICES:
+		f->outside = route;
+		break;
+	case SET_AFFINITY_TIMEOUTS:
 		f->affinity_s = c->element.number;
 		break;
 	case SET_GUARDED_FRONTENDS:
@@ -175,12 +181,22 @@ static int frontend_take_verdicts(struct traffic_frontend *f, const struct count
 	return 0;
 }
 
-static void endpoint_take_row(struct traffic_endpoint *e, const struct counted *row, bool differs)
+/* With a table of slots, an endpoint stands in many of them. */
+static void route_count_once(struct traffic_route *r, bool again)
+{
+	r->n_endpoints -= again && r->n_endpoints > 0;
+}
+
+static void endpoint_take_row(struct traffic_frontend *f, struct traffic_endpoint *e,
+			      const struct counted *row)
 {
 	bool local = row->element.set == SET_LOCAL_ENDPOINTS;
+	bool inside = !local, outside = local || !f->differs;
 
-	e->inside |= !local;
-	e->outside |= local || !differs;
+	route_count_once(&f->inside, inside && e->inside);
+	route_count_once(&f->outside, outside && e->outside);
+	e->inside |= inside;
+	e->outside |= outside;
 	e->connections += row->counter.packets;
 }
 
@@ -200,7 +216,7 @@ static int frontend_take_rows(struct traffic_frontend *f, const struct counted *
 				.port = e->target_port,
 				.here = is_here(hairpins, e),
 			};
-		endpoint_take_row(&f->endpoints[f->n_endpoints - 1], &rows[i], f->differs);
+		endpoint_take_row(f, &f->endpoints[f->n_endpoints - 1], &rows[i]);
 	}
 	return 0;
 }

@@ -91,6 +91,7 @@ BLOCKS = {
     "fd44::/32": ["fd44:0:0:1::/64"],
 }
 ANNOTATIONS = ["service.local", "service.hairpin", "service.skiplbips"]
+SCHEDULERS = ["rr", "lc", "sh", "dh", "mh", "wrr"]
 
 # What an object is known by: its kind, namespace and name.
 Key = tuple[str, str, str]
@@ -217,6 +218,13 @@ class Universe:
         made["metadata"]["annotations"] = {
             f"kube-router.io/{name}": "true" for name in ANNOTATIONS if self.rng.random() < 0.15
         }
+        # Seldom: the tables of mh are large.
+        if self.rng.random() < 0.3:
+            scheduler = self.rng.choices(SCHEDULERS, (4, 2, 4, 4, 1, 1))[0]
+            made["metadata"]["annotations"] |= {
+                "kube-router.io/service.scheduler": scheduler,
+                "kube-router.io/service.schedflags": self.rng.choice(("", "flag-2", "flag-1")),
+            }
 
     # EndpointSlices ---------------------------------------------------------------------------
 

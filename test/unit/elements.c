@@ -33,16 +33,16 @@ static const struct destination destinations[SET_COUNT][N_VALUES] = {
 		{ VERDICT_LB, 1 },
 		{ VERDICT_LB, 2 },
 		{ VERDICT_LB, DISPATCH_MAX_ENDPOINTS },
-		{ VERDICT_AFFINITY_LB, 2 },
-		{ VERDICT_AFFINITY_LB, 3 },
+		{ VERDICT_RECALL, 8081U << 16 | 8080 },
+		{ VERDICT_RR, 3 },
 		{ VERDICT_ACCEPT, 0 },
 	},
 	[SET_LOCAL_SERVICES] = {
 		{ VERDICT_LOCAL_LB, 1 },
-		{ VERDICT_LOCAL_LB, 2 },
-		{ VERDICT_AFFINITY_LOCAL_LB, 2 },
-		{ VERDICT_AFFINITY_LOCAL_LB, 7 },
-		{ VERDICT_AFFINITY_LOCAL_LB, DISPATCH_MAX_ENDPOINTS },
+		{ VERDICT_LOCAL_SH, 2 },
+		{ VERDICT_LOCAL_RECALL, 65535U << 16 | 65534 },
+		{ VERDICT_LOCAL_RR, 7 },
+		{ VERDICT_LOCAL_RR, DISPATCH_MAX_ENDPOINTS },
 		{ VERDICT_ACCEPT, 0 },
 	},
 	[SET_NO_ENDPOINTS] = {
@@ -54,12 +54,28 @@ static const struct destination destinations[SET_COUNT][N_VALUES] = {
 		{ VERDICT_ACCEPT, 0 },
 	},
 	[SET_AFFINITY_SERVICES] = {
-		{ VERDICT_LEARN_AFFINITY, 1 },
-		{ VERDICT_LEARN_AFFINITY, 60 },
-		{ VERDICT_LEARN_AFFINITY, 10800 },
-		{ VERDICT_LEARN_AFFINITY, 86400 },
-		{ VERDICT_LEARN_AFFINITY, 2 },
-		{ VERDICT_LEARN_AFFINITY, 2 },
+		{ VERDICT_LB, 1 },
+		{ VERDICT_SH, 2 },
+		{ VERDICT_RR, 3 },
+		{ VERDICT_RR, 4 },
+		{ VERDICT_DH, 3 },
+		{ VERDICT_DH, 3 },
+	},
+	[SET_LOCAL_AFFINITY_SERVICES] = {
+		{ VERDICT_LOCAL_LB, 1 },
+		{ VERDICT_LOCAL_SH_PORT, 2 },
+		{ VERDICT_LOCAL_RR, 3 },
+		{ VERDICT_LOCAL_RR, 4 },
+		{ VERDICT_LOCAL_DH, 3 },
+		{ VERDICT_LOCAL_DH, 3 },
+	},
+	[SET_AFFINITY_TIMEOUTS] = {
+		{ VERDICT_LEARN, 1 },
+		{ VERDICT_LEARN, 60 },
+		{ VERDICT_LOCAL_LEARN, 10800 },
+		{ VERDICT_MIXED_LEARN, 86400 },
+		{ VERDICT_MIXED_LEARN, 2 },
+		{ VERDICT_MIXED_LEARN, 2 },
 	},
 	[SET_EGRESS_PODS] = { POD_DESTINATIONS },
 	[SET_INGRESS_PODS] = { POD_DESTINATIONS },
@@ -136,6 +152,10 @@ struct element element_make(enum set_id set, uint8_t family, unsigned key, unsig
 	if (layout->flow) {
 		addr_make(family, 44, key, e.other);
 		e.target_port = (uint16_t)(8080 + key % 2);
+	}
+	if (e.verdict >= VERDICT_FIRST_OWN) {
+		addr_make(family, 11, value, e.other);
+		e.target_port = (uint16_t)(80 + value);
 	}
 	if (layout->pair)
 		memcpy(e.other, e.addr, sizeof(e.other));

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -95,14 +96,20 @@ void assert_model(const struct model *m, const struct copy *kernel)
 	assert_copy_equals(kernel, &wanted);
 }
 
-/* The second chain that a verdict with affinity goes on to. */
+static bool verdict_goes_to(unsigned from, unsigned to)
+{
+	return from == to ||
+	       (from == VERDICT_MIXED_LEARN && (to == VERDICT_LEARN || to == VERDICT_LOCAL_LEARN));
+}
+
 bool element_goes_to(const struct element *e, const struct dispatch *d)
 {
-	bool behind = (e->verdict == VERDICT_AFFINITY_LB && d->verdict == VERDICT_LB) ||
-		      (e->verdict == VERDICT_AFFINITY_LOCAL_LB && d->verdict == VERDICT_LOCAL_LB);
+	bool own = e->verdict >= VERDICT_FIRST_OWN;
 
 	return set_layout(e->set)->verdict && e->family == d->family && e->number == d->number &&
-	       (e->verdict == d->verdict || behind);
+	       verdict_goes_to(e->verdict, d->verdict) &&
+	       (!own || (e->protocol == d->protocol && e->target_port == d->port &&
+			 memcmp(e->other, d->addr, sizeof(d->addr)) == 0));
 }
 
 static bool copy_uses(const struct copy *kernel, const struct dispatch *d)
@@ -113,14 +120,22 @@ static bool copy_uses(const struct copy *kernel, const struct dispatch *d)
 	return false;
 }
 
+/* All that elements of the model could go to, and some that none does. */
 void assert_chains(const struct ruleset *rs, const struct copy *kernel)
 {
-	static const uint32_t numbers[] = { 1, 2, 3, 7, 60, 10800, 86400, DISPATCH_MAX_ENDPOINTS };
+	for (unsigned i = 0; i < 2 * SET_COUNT * N_VALUES * 3; i++) {
+		struct element e = element_make(i / 6 % SET_COUNT, families[i % 2], i / 2 % 3,
+						i / 6 / SET_COUNT);
+		struct dispatch d = element_dispatch(&e);
 
-	for (unsigned v = VERDICT_FIRST_DISPATCH; v < VERDICT_COUNT; v++)
-		for (size_t i = 0; i < 2 * ARRAY_SIZE(numbers); i++) {
-			const struct dispatch d = { families[i % 2], (uint8_t)v, numbers[i / 2] };
-
+		if (!set_layout(e.set)->verdict || d.verdict < VERDICT_FIRST_DISPATCH)
+			continue;
+		for (unsigned v = VERDICT_FIRST_DISPATCH; v < VERDICT_COUNT; v++) {
+			d = element_dispatch(&e);
+			d.verdict = (uint8_t)v;
+			if (v < VERDICT_FIRST_OWN)
+				d = (struct dispatch){ d.family, (uint8_t)v, .number = d.number };
 			assert_int_equal(ruleset_uses_chain(rs, &d), copy_uses(kernel, &d));
 		}
+	}
 }

@@ -85,9 +85,13 @@ static void test_every_field_of_the_value_counts(void **state)
 	struct element e;
 
 	(void)state;
-	e = frontend, e.verdict = VERDICT_AFFINITY_LB;
+	e = frontend, e.verdict = VERDICT_RR;
 	assert_false(element_same_value(&frontend, &e));
 	e = frontend, e.number = 3;
+	assert_false(element_same_value(&frontend, &e));
+	e = frontend, e.other[15] = 1;
+	assert_false(element_same_value(&frontend, &e));
+	e = frontend, e.target_port = 1;
 	assert_false(element_same_value(&frontend, &e));
 	e = frontend, e.comment = "b";
 	assert_false(element_same_value(&frontend, &e));
@@ -112,51 +116,6 @@ static void test_set_names_lead_back(void **state)
 	assert_int_equal(set_by_name(""), SET_COUNT);
 }
 
-static void test_chain_names_lead_back(void **state)
-{
-	static const uint32_t numbers[] = { 1, 2, 10, DISPATCH_MAX_ENDPOINTS, UINT32_MAX };
-	char name[CHAIN_NAME_MAX_BYTES];
-	uint32_t number;
-
-	(void)state;
-	for (unsigned v = VERDICT_REFUSE; v < VERDICT_COUNT; v++) {
-		for (size_t i = 0; v != VERDICT_POLICIES && i < ARRAY_SIZE(numbers); i++) {
-			uint32_t n = v < VERDICT_FIRST_DISPATCH ? 0 : numbers[i];
-
-			assert_ptr_equal(verdict_chain_name((enum verdict)v, n, name), name);
-			assert_int_equal(verdict_by_chain_name(name, &number), v);
-			assert_int_equal(number, n);
-			assert_true(strlen(name) < CHAIN_NAME_MAX_BYTES - 1); /* not cut off */
-		}
-	}
-	assert_string_equal(verdict_chain_name(VERDICT_AFFINITY_LOCAL_LB, 65535, name),
-			    "affinity-local-lb-65535");
-	assert_string_equal(verdict_chain_name(VERDICT_REFUSE, 7, name), "refuse");
-	assert_null(verdict_chain_name(VERDICT_ACCEPT, 1, name));
-	assert_null(verdict_chain_name(VERDICT_DROP, 1, name));
-	assert_null(verdict_chain_name(VERDICT_NONE, 1, name));
-}
-
-static void test_foreign_chain_names_are_no_verdicts(void **state)
-{
-	static const char *const names[] = {
-		"",      "lb",    "lb-",    "lb-0",     "lb-01",     "lb-1x",
-		"lb--1", "lb-+1", "lb- 1",  "LB-1",     "lb-1 ",     "lb-4294967296",
-		"lb_1",  "xlb-1", "refuse", "refuse-1", "refused",   "lb-99999999999999999999999",
-		"-1",    "drop",  "accept", "input",    "affinity-", "learn-affinity",
-	};
-	uint32_t number;
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		enum verdict v = verdict_by_chain_name(names[i], &number);
-
-		assert_int_equal(v,
-				 strcmp(names[i], "refuse") == 0 ? VERDICT_REFUSE : VERDICT_NONE);
-		assert_int_equal(number, 0);
-	}
-}
-
 static void test_every_set_prints(void **state)
 {
 	static const struct {
@@ -178,9 +137,22 @@ static void test_every_set_prints(void **state)
 		  "ip6 local-endpoints fd0a::101:0:0:0 . sctp . 258 . 1 : fd2c::1:0:0:0 . 8081" },
 		{ SET_NO_ENDPOINTS, 1, "ip no-endpoints 10.1.1.0 . sctp . 258 : drop",
 		  "ip6 no-endpoints fd0a::101:0:0:0 . sctp . 258 : drop" },
+		{ SET_SERVICES, 3,
+		  "ip services 10.1.1.0 . sctp . 258 comment \"\" : jump recall-11.0.3.0-sctp-83-8080-8081",
+		  "ip6 services fd0a::101:0:0:0 . sctp . 258 comment \"\" : jump "
+		  "recall-fd0b.0.0.0.3.0.0.0-sctp-83-8080-8081" },
 		{ SET_AFFINITY_SERVICES, 1,
-		  "ip affinity-services 10.1.1.0 . sctp . 258 : goto learn-affinity-60",
-		  "ip6 affinity-services fd0a::101:0:0:0 . sctp . 258 : goto learn-affinity-60" },
+		  "ip affinity-services 10.1.1.0 . sctp . 258 : goto sh-2",
+		  "ip6 affinity-services fd0a::101:0:0:0 . sctp . 258 : goto sh-2" },
+		{ SET_LOCAL_AFFINITY_SERVICES, 3,
+		  "ip local-affinity-services 10.1.1.0 . sctp . 258 comment \"\" : goto "
+		  "local-rr-11.0.3.0-sctp-83-4",
+		  "ip6 local-affinity-services fd0a::101:0:0:0 . sctp . 258 comment \"\" : goto "
+		  "local-rr-fd0b.0.0.0.3.0.0.0-sctp-83-4" },
+		{ SET_AFFINITY_TIMEOUTS, 1,
+		  "ip affinity-timeouts 10.1.1.0 . sctp . 258 : goto learn-11.0.1.0-sctp-81-60",
+		  "ip6 affinity-timeouts fd0a::101:0:0:0 . sctp . 258 : goto "
+		  "learn-fd0b.0.0.0.1.0.0.0-sctp-81-60" },
 		{ SET_MASQUERADE_SERVICES, 1,
 		  "ip masquerade-services 10.1.1.0 . sctp . 258 : goto masquerade-outside",
 		  "ip6 masquerade-services fd0a::101:0:0:0 . sctp . 258 : "
@@ -246,8 +218,6 @@ int main(void)
 		cmocka_unit_test(test_key_and_value_are_apart),
 		cmocka_unit_test(test_every_field_of_the_value_counts),
 		cmocka_unit_test(test_set_names_lead_back),
-		cmocka_unit_test(test_chain_names_lead_back),
-		cmocka_unit_test(test_foreign_chain_names_are_no_verdicts),
 		cmocka_unit_test(test_every_set_prints),
 		cmocka_unit_test(test_S11_limits_print),
 		cmocka_unit_test(test_made_elements_differ),

@@ -93,9 +93,10 @@ static void test_number_of_endpoints_changes(struct kernel *k)
 {
 	const struct element before[] = { verdict(SET_SERVICES, VIP, VERDICT_LB, 2),
 					  verdict(SET_SERVICES, VIP6, VERDICT_LB, 2) };
-	const struct element after[] = { verdict(SET_SERVICES, VIP, VERDICT_LB, 3),
-					 verdict(SET_SERVICES, VIP6, VERDICT_AFFINITY_LB, 2) };
+	struct element after[] = { verdict(SET_SERVICES, VIP, VERDICT_LB, 3),
+				   verdict(SET_SERVICES, VIP6, VERDICT_RECALL, 8080) };
 
+	after[1].target_port = 80;
 	open_with(k, before, 2);
 	count(k, &before[0], 7);
 	count(k, &before[1], 8);

@@ -24,16 +24,25 @@
 #include "kernel/tables-internal.h"
 #include "ruleset/template.h"
 
-enum { KEYS = 4, MAX_ELEMENTS = 2 * SET_COUNT * KEYS };
+enum { KEYS = 4, OWN_KEY = 300, MAX_ELEMENTS = 2 * SET_COUNT * KEYS };
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
 /* Some of everything, in the kernel. */
 static void fill(struct kernel *k)
 {
-	struct element elements[MAX_ELEMENTS];
+	static const struct {
+		enum set_id set;
+		unsigned value;
+	} own[] = { { SET_SERVICES, 3 },
+		    { SET_LOCAL_AFFINITY_SERVICES, 3 },
+		    { SET_AFFINITY_TIMEOUTS, 3 } };
+	struct element elements[MAX_ELEMENTS + 2 * ARRAY_SIZE(own)];
 	size_t n = 0;
 
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(own); i++)
+		elements[n++] = element_make(own[i / 2].set, families[i % 2], OWN_KEY,
+					     own[i / 2].value);
 	for (unsigned i = 0; i < MAX_ELEMENTS; i++)
 		elements[n++] = element_make(i / 2 % SET_COUNT, families[i % 2], i / 2 / SET_COUNT,
 					     i / SET_COUNT % N_VALUES);
@@ -79,7 +88,8 @@ static void test_missing_tables_are_made(struct kernel *k)
 
 /* A stranger's change of either table, what is found then, and what is told. */
 static const struct {
-	const char *command; /* $ip: the family, $addr: of element_make()'s first elements */
+	const char *command; /* $ip: the family, $addr: of element_make()'s first elements,
+			      * $own3: of the service port with value 3 */
 	enum tables_state state;
 	const char *why;
 } meddlings[] = {
@@ -106,8 +116,20 @@ static const struct {
 	  "rules of chain postrouting" },
 	{ "flush chain $ip kube-nft output", TABLES_REPLACED, "rules of chain output" },
 	{ "add rule $ip kube-nft lb-1 drop", TABLES_REPLACED, "rules of chain lb-1" },
-	{ "flush chain $ip kube-nft learn-affinity-2", TABLES_REPLACED,
-	  "rules of chain learn-affinity-2" },
+	{ "flush chain $ip kube-nft local-learn-$own3-tcp-83-86400", TABLES_REPLACED,
+	  "rules of chain local-learn-" },
+	{ "rename chain $ip kube-nft local-learn-$own3-tcp-83-86400 local-learn-$own3-tcp-83-2",
+	  TABLES_REPLACED, "rules of chain local-learn-" },
+	{ "rename chain $ip kube-nft learn-$own3-tcp-83-86400 learn-$own3-sctp-83-86400",
+	  TABLES_REPLACED, "rules of chain learn-" },
+	{ "rename chain $ip kube-nft local-rr-$own3-tcp-83-4 local-rr-$own3-tcp-83-9",
+	  TABLES_REPLACED, "rules of chain local-rr-" },
+	{ "rename chain $ip kube-nft recall-$own3-tcp-83-8080-8081 recall-$own3-tcp-83-8080",
+	  TABLES_REPLACED, "rules of chain recall-" },
+	{ "rename chain $ip kube-nft recall-$own3-tcp-83-8080-8081 recall-$own3-tcp-83-8080-8082",
+	  TABLES_REPLACED, "rules of chain recall-" },
+	{ "rename chain $ip kube-nft recall-$own3-tcp-83-8080-8081 recall-$own3-tcp-80-8080-8081",
+	  TABLES_REPLACED, "rules of chain recall-" },
 	{ "rename chain $ip kube-nft lb-65535 lb-9", TABLES_REPLACED, "rules of chain lb-9" },
 	{ "add chain $ip kube-nft visitor", TABLES_REPLACED, "chain visitor" },
 	{ "add chain $ip kube-nft lb-9", TABLES_REPLACED, "rules of chain lb-9" },
@@ -131,7 +153,7 @@ static const struct {
 	{ "add table $ip kube-nft { flags dormant; }", TABLES_REPLACED, "flags" },
 };
 
-/* $ip and $addr replaced by what they are in the family. Valid until the next call. */
+/* $ip, $addr and $own replaced by what they are in the family. Valid until the next call. */
 static const char *command_of(const char *text, bool ipv6)
 {
 	static char out[1024];
@@ -143,6 +165,9 @@ static const char *command_of(const char *text, bool ipv6)
 			c += 2;
 		} else if (strncmp(c, "$addr", 5) == 0) {
 			buf_puts(&b, ipv6 ? "fd0a::" : "10.0.0.0");
+			c += 4;
+		} else if (strncmp(c, "$own", 4) == 0) {
+			buf_printf(&b, ipv6 ? "fd0b.0.0.0.%c.0.0.0" : "11.0.%c.0", c[4]);
 			c += 4;
 		} else {
 			buf_append(&b, c, 1);
@@ -173,8 +198,7 @@ static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
 static void test_what_does_not_count_is_no_difference(struct kernel *k)
 {
 	fill(k);
-	nft(k,
-	    "add element ip kube-nft affinity { 192.0.2.1 . 10.0.0.0 . tcp . 1 : 10.9.9.9 . 1 }");
+	nft(k, "add element ip kube-nft affinity { 192.0.2.1 . 1 . 2 . 3 : 10.9.9.9 }");
 	nft(k, "add table inet kube-nft; add chain inet kube-nft lb-1");
 	assert_reconciles(k, TABLES_EQUAL);
 }
@@ -192,13 +216,14 @@ static void test_family_that_is_off_loses_its_table(struct kernel *k)
 
 static void test_chains_that_are_missing_are_made(struct kernel *k)
 {
-	const struct element e = element_make(SET_SERVICES, AF_INET6, 1, 4);
+	const struct element e = element_make(SET_SERVICES, AF_INET6, 1, 3);
 
 	kernel_open(k, true, true);
 	kernel_replace(k);
 	kernel_want(k, &e, 1, NULL);
 	assert_reconciles(k, TABLES_ADOPTED);
-	assert_true(nft_try(k, "list chain ip6 kube-nft affinity-lb-3"));
+	assert_true(
+		nft_try(k, "list chain ip6 kube-nft recall-fd0b.0.0.0.3.0.0.0-udp-83-8080-8081"));
 	assert_kernel_has_what_is_wanted(k);
 	assert_reconciles(k, TABLES_EQUAL);
 }
@@ -216,7 +241,7 @@ static void test_unused_chains_that_are_found_can_be_swept(struct kernel *k)
 	assert_true(nft_try(k, "list chain ip kube-nft lb-1"));
 	assert_int_equal(tables_sweep(k->tables, empty, &k->err), 0);
 	assert_false(nft_try(k, "list chain ip kube-nft lb-1"));
-	assert_null(strstr(nft_list(k, "list chains"), "chain learn-affinity-"));
+	assert_null(strstr(nft_list(k, "list chains"), "learn-fd"));
 	assert_reconciles(k, TABLES_EQUAL);
 }
 

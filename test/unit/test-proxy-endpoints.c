@@ -55,7 +55,7 @@ static void assert_lists_of(struct world *w, uint8_t family, const char *expecte
 	claims_init(&claims);
 	slices = store_slices(w->store, "default", "web", &n);
 	assert_int_equal(endpoints_read(&e, slices, n, &here, &claims, NULL), 0);
-	assert_int_equal(endpoints_choose(&e, &port, family, NULL), 0);
+	assert_int_equal(endpoints_choose(&e, &port, family, false, NULL), 0);
 	list_print(&e.lists.cluster, family, &text);
 	buf_puts(&text, " | ");
 	list_print(&e.lists.local, family, &text);
@@ -195,7 +195,7 @@ static void test_S11_more_endpoints_than_slots(void **state)
 	for (size_t n = DISPATCH_MAX_ENDPOINTS - 1; n <= ARRAY_SIZE(many); n++) {
 		slice.n_endpoints = n;
 		assert_int_equal(endpoints_read(&e, slices, 1, &here, &claims, NULL), 0);
-		assert_int_equal(endpoints_choose(&e, &port, AF_INET, NULL), 0);
+		assert_int_equal(endpoints_choose(&e, &port, AF_INET, false, NULL), 0);
 		assert_int_equal(e.lists.cluster.n,
 				 n < DISPATCH_MAX_ENDPOINTS ? n : DISPATCH_MAX_ENDPOINTS);
 	}

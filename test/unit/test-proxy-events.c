@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/mix.h"
 #include "proxy-world.h"
-#include "proxy/mix.h"
 
 static uint64_t seed;
 

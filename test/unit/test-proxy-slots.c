@@ -123,6 +123,85 @@ static void test_colliding_hashes_have_an_order(void **state)
 		assert_int_equal(target_cmp(&order[i], &sorted[i]), 0);
 }
 
+struct maglev {
+	struct target sorted[MANY];
+	size_t n;
+	uint16_t slots[MAGLEV_SLOTS];
+};
+
+/* The table of targets 0 to @n - 1, without @missing. */
+static void maglev_make(struct maglev *m, size_t n, size_t missing)
+{
+	uint32_t scratch[2 * MANY];
+
+	m->n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (i != missing)
+			m->sorted[m->n++] = target((uint32_t)i);
+	qsort(m->sorted, m->n, sizeof(m->sorted[0]), target_cmp_qsort);
+	maglev_assign(m->sorted, m->n, scratch, m->slots);
+}
+
+static void test_maglev_slots_are_dealt_out_evenly(void **state)
+{
+	static const size_t numbers[] = { 1, 2, 3, 10, 50, 299, MANY };
+	struct maglev m;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		size_t shares[MANY] = { 0 };
+
+		maglev_make(&m, numbers[i], MANY);
+		for (size_t slot = 0; slot < MAGLEV_SLOTS; slot++) {
+			assert_true(m.slots[slot] < m.n);
+			shares[m.slots[slot]]++;
+		}
+		for (size_t j = 0; j < m.n; j++)
+			assert_in_range(shares[j], MAGLEV_SLOTS / m.n, MAGLEV_SLOTS / m.n + 1);
+	}
+}
+
+/* Of the slots of others, when one of 50 goes: 3 % at most, whichever it is, and fewer on average. */
+static void test_maglev_disturbs_few_others(void **state)
+{
+	struct maglev with, without;
+	size_t all_moved = 0;
+
+	(void)state;
+	maglev_make(&with, 50, MANY);
+	for (size_t missing = 0; missing < 50; missing++) {
+		const struct target gone = target((uint32_t)missing);
+		size_t moved = 0, others = 0;
+
+		maglev_make(&without, 50, missing);
+		for (size_t slot = 0; slot < MAGLEV_SLOTS; slot++) {
+			const struct target *a = &with.sorted[with.slots[slot]];
+			const struct target *b = &without.sorted[without.slots[slot]];
+
+			if (target_cmp(a, &gone) == 0)
+				continue;
+			others++;
+			moved += target_cmp(a, b) != 0;
+		}
+		assert_true(moved * 100 <= 3 * others);
+		all_moved += moved;
+	}
+	assert_true(all_moved * 1000 <= 21 * (size_t)50 * MAGLEV_SLOTS);
+}
+
+/* As with the order of slots: other nodes, and the next version, must fill the table alike. */
+static void test_the_maglev_table_is_fixed(void **state)
+{
+	struct maglev m;
+	uint64_t sum = 0;
+
+	(void)state;
+	maglev_make(&m, 50, MANY);
+	for (size_t slot = 0; slot < MAGLEV_SLOTS; slot++)
+		sum = sum * 31 + m.sorted[m.slots[slot]].addr[3];
+	assert_true(sum == 0x685a22af88b85240);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +209,9 @@ int main(void)
 		cmocka_unit_test(test_one_target_more_or_less_moves_few_rows),
 		cmocka_unit_test(test_the_order_is_fixed),
 		cmocka_unit_test(test_colliding_hashes_have_an_order),
+		cmocka_unit_test(test_maglev_slots_are_dealt_out_evenly),
+		cmocka_unit_test(test_maglev_disturbs_few_others),
+		cmocka_unit_test(test_the_maglev_table_is_fixed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,7 @@ static struct frontend_facts row_facts(const struct row *row)
 		.policy = { .external_local = external == local,
 			    .internal_local = external != local },
 		.pods_known = true,
+		.scheduler = VERDICT_LB,
 	};
 }
 
@@ -89,7 +90,9 @@ static void test_truth_table(void **state)
 		assert_int_equal(v.local_services, rows[i].local_services);
 		assert_int_equal(v.no_endpoints, rows[i].no_endpoints);
 		assert_int_equal(v.masquerade, rows[i].masquerade);
-		assert_int_equal(v.affinity, VERDICT_NONE);
+		assert_int_equal(v.recall, VERDICT_NONE);
+		assert_int_equal(v.local_recall, VERDICT_NONE);
+		assert_int_equal(v.learn, VERDICT_NONE);
 		assert_ptr_equal(v.targets, rows[i].targets == FROM_CLUSTER ? &lists.cluster :
 					    rows[i].targets == FROM_LOCAL   ? &lists.local :
 									      NULL);
@@ -98,23 +101,54 @@ static void test_truth_table(void **state)
 	}
 }
 
-/* Affinity changes the chains that choose, and learns wherever there is something to choose. */
+/* Affinity changes nothing of where others go. It remembers wherever there is something to choose, apart for
+ * each list. Frontends with both lists learn by the client which it was. */
 static void test_affinity(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct frontend_facts facts = row_facts(&rows[i]);
 		struct endpoint_lists lists = row_lists(&rows[i]);
+		bool ip = rows[i].kind == IP, local = rows[i].policy == LOCAL;
 		struct frontend_verdicts v;
 
 		facts.affinity = true;
 		v = frontend_verdicts(&facts, &lists);
-		assert_int_equal(v.services, rows[i].services == LB ? VERDICT_AFFINITY_LB : 0);
-		assert_int_equal(v.local_services, rows[i].local_services == LOCAL_LB ?
-							   VERDICT_AFFINITY_LOCAL_LB :
-							   rows[i].local_services);
-		assert_int_equal(v.affinity, rows[i].services == LB ? VERDICT_LEARN_AFFINITY : 0);
+		assert_int_equal(v.services, rows[i].services);
+		assert_int_equal(v.local_services, rows[i].local_services);
 		assert_int_equal(v.no_endpoints, rows[i].no_endpoints);
+		assert_int_equal(v.recall, rows[i].targets == FROM_CLUSTER ? VERDICT_RECALL :
+					   rows[i].targets == FROM_LOCAL   ? VERDICT_LOCAL_RECALL :
+									     0);
+		assert_int_equal(v.local_recall,
+				 rows[i].local_services == LOCAL_LB ? VERDICT_LOCAL_RECALL : 0);
+		assert_int_equal(v.learn, rows[i].services != LB ? 0 :
+					  !local                 ? VERDICT_LEARN :
+					  ip                     ? VERDICT_LOCAL_LEARN :
+								   VERDICT_MIXED_LEARN);
+	}
+}
+
+static void test_scheduler(void **state)
+{
+	static const enum verdict schedulers[] = { VERDICT_RR, VERDICT_SH, VERDICT_SH_PORT,
+						   VERDICT_DH };
+	static const enum verdict local[] = { VERDICT_LOCAL_RR, VERDICT_LOCAL_SH,
+					      VERDICT_LOCAL_SH_PORT, VERDICT_LOCAL_DH };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows) * ARRAY_SIZE(local); i++) {
+		const struct row *row = &rows[i / ARRAY_SIZE(local)];
+		struct frontend_facts facts = row_facts(row);
+		struct endpoint_lists lists = row_lists(row);
+		struct frontend_verdicts v;
+
+		facts.scheduler = schedulers[i % ARRAY_SIZE(local)];
+		v = frontend_verdicts(&facts, &lists);
+		assert_int_equal(v.services, row->services == LB ? facts.scheduler : 0);
+		assert_int_equal(v.local_services, row->local_services == LOCAL_LB ?
+							   local[i % ARRAY_SIZE(local)] :
+							   row->local_services);
 	}
 }
 
@@ -151,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_truth_table),
 		cmocka_unit_test(test_affinity),
+		cmocka_unit_test(test_scheduler),
 		cmocka_unit_test(test_masquerade_all),
 		cmocka_unit_test(test_masquerade_with_pods_unknown),
 	};

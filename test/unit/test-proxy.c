@@ -62,11 +62,15 @@ static void test_external_local_with_affinity(void **state)
 	world_slice(w, "web-1", "web", "10.1.0.1@me 10.1.0.2");
 	assert_world(w, " 192.0.2.1 . tcp . 80 comment",
 		     "services 192.0.2.1 . tcp . 80 comment \"default/web:http\""
-		     " : goto affinity-lb-2\n"
+		     " : jump recall-10.96.0.1-tcp-80-8080\n"
 		     "local-services 192.0.2.1 . tcp . 80 comment \"default/web:http\""
-		     " : goto affinity-local-lb-1\n"
+		     " : jump local-recall-10.96.0.1-tcp-80-8080\n"
 		     "affinity-services 192.0.2.1 . tcp . 80 comment \"default/web:http\""
-		     " : goto learn-affinity-60\n"
+		     " : goto lb-2\n"
+		     "local-affinity-services 192.0.2.1 . tcp . 80 comment \"default/web:http\""
+		     " : goto local-lb-1\n"
+		     "affinity-timeouts 192.0.2.1 . tcp . 80 comment \"default/web:http\""
+		     " : goto mixed-learn-10.96.0.1-tcp-80-60\n"
 		     "masquerade-services 192.0.2.1 . tcp . 80 comment \"default/web:http\""
 		     " : goto masquerade-node\n");
 	assert_string_equal(world_elements(w, "local-endpoints"),

@@ -19,7 +19,7 @@ enum { N_MANY = 400 };
 static size_t many_make(struct element *ret, uint32_t first_number)
 {
 	for (unsigned i = 0; i < N_MANY; i++) {
-		ret[2 * i] = element_make(SET_SERVICES, AF_INET, i, 3);
+		ret[2 * i] = element_make(SET_AFFINITY_TIMEOUTS, AF_INET, 3 * i, 3);
 		ret[2 * i].number = first_number + i;
 		ret[2 * i + 1] = element_make(SET_HAIRPIN, AF_INET, first_number + i, 0);
 	}
@@ -32,10 +32,14 @@ static unsigned many_chains(const struct ruleset *rs, uint32_t first_number)
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < N_MANY; i++) {
-		n += ruleset_uses_chain(rs, &(struct dispatch){ AF_INET, VERDICT_AFFINITY_LB,
-								first_number + i });
-		n += ruleset_uses_chain(rs, &(struct dispatch){ AF_INET, VERDICT_LB,
-								first_number + i });
+		struct element e = element_make(SET_AFFINITY_TIMEOUTS, AF_INET, 0, 3);
+		struct dispatch d;
+
+		e.number = first_number + i;
+		d = element_dispatch(&e);
+		n += ruleset_uses_chain(rs, &d);
+		d.verdict = VERDICT_LEARN;
+		n += ruleset_uses_chain(rs, &d);
 	}
 	return n;
 }
@@ -115,7 +119,7 @@ static void test_H1_whole_without_memory(void **state)
 	struct element elements[20];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(elements); i++)
-		elements[i] = element_make(SET_SERVICES, AF_INET, i, 3);
+		elements[i] = element_make(SET_AFFINITY_TIMEOUTS, AF_INET, 3 * i, 3);
 	owner_replace(*state, "a", elements, ARRAY_SIZE(elements), NULL);
 	for (unsigned n = 1;; n++) {
 		_cleanup_transaction_ struct transaction whole = { 0 };

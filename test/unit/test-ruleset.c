@@ -25,11 +25,7 @@ static void assert_needs(const struct transaction *tx)
 			needed += element_goes_to(e, &tx->chains[j]);
 		if (tx->changes[i].add && set_layout(e->set)->verdict &&
 		    e->verdict >= VERDICT_FIRST_DISPATCH)
-			assert_int_equal(needed,
-					 e->verdict == VERDICT_AFFINITY_LB ||
-							 e->verdict == VERDICT_AFFINITY_LOCAL_LB ?
-						 2 :
-						 1);
+			assert_int_equal(needed, e->verdict == VERDICT_MIXED_LEARN ? 3 : 1);
 	}
 }
 

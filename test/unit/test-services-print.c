@@ -23,8 +23,9 @@ static struct traffic *sample(struct reading_fixture *rd)
 	};
 	struct traffic *t;
 
-	note_verdict(rd, SET_SERVICES, "10.96.0.10", 80, VERDICT_AFFINITY_LB, 2, 12);
-	note_verdict(rd, SET_AFFINITY_SERVICES, "10.96.0.10", 80, VERDICT_LEARN_AFFINITY, 600, 0);
+	note_verdict(rd, SET_SERVICES, "10.96.0.10", 80, VERDICT_RECALL, 8080, 12);
+	note_verdict(rd, SET_AFFINITY_SERVICES, "10.96.0.10", 80, VERDICT_LB, 2, 5);
+	note_verdict(rd, SET_AFFINITY_TIMEOUTS, "10.96.0.10", 80, VERDICT_LEARN, 600, 0);
 	note_row(rd, SET_ENDPOINTS, "10.96.0.10", 80, 0, "10.244.1.2", 7);
 	note_row(rd, SET_ENDPOINTS, "10.96.0.10", 80, 1, "10.244.2.2", 5);
 	note_verdict(rd, SET_SERVICES, "fd96::a", 80, VERDICT_LB, 1, 1);

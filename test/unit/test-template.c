@@ -16,6 +16,8 @@
 #include "base/hash.h"
 #include "elements.h"
 #include "fail-alloc.h"
+#include "object/object.h"
+#include "ruleset/bindings.h"
 #include "ruleset/template.h"
 #include "ruleset/transaction.h"
 #include "ruleset/uses.h"
@@ -62,7 +64,7 @@ static void whole_make(struct transaction *tx)
 {
 	for (unsigned i = 0; i < 4 * SET_COUNT; i++) {
 		const struct element e = element_make(i / 4, families[i % 2], i % 4 / 2, i % 4 / 2);
-		struct dispatch d[2];
+		struct dispatch d[ELEMENT_MAX_CHAINS];
 
 		transaction_add(tx, &e);
 		for (size_t n = element_chains(&e, d); n > 0; n--)
@@ -155,12 +157,18 @@ static void test_elements_stand_in_their_sets(void **state)
 static void test_dispatch_chains_of_the_family_in_use(void **state)
 {
 	static const struct dispatch used[] = {
-		{ AF_INET, VERDICT_LB, 1 },
-		{ AF_INET, VERDICT_LB, 65535 },
-		{ AF_INET, VERDICT_AFFINITY_LOCAL_LB, 3 },
-		{ AF_INET, VERDICT_LEARN_AFFINITY, 60 },
-		{ AF_INET6, VERDICT_LOCAL_LB, 4 },
-		{ AF_INET6, VERDICT_LEARN_AFFINITY, 86400 },
+		{ AF_INET, VERDICT_LB, .number = 1 },
+		{ AF_INET, VERDICT_LB, .number = 65535 },
+		{ AF_INET, VERDICT_RR, PROTOCOL_TCP, 80, 3, { 10, 96, 0, 1 } },
+		{ AF_INET,
+		  VERDICT_LOCAL_RECALL,
+		  PROTOCOL_UDP,
+		  53,
+		  5354U << 16 | 5353,
+		  { 10, 96, 0, 1 } },
+		{ AF_INET, VERDICT_MIXED_LEARN, PROTOCOL_TCP, 80, 60, { 10, 96, 0, 1 } },
+		{ AF_INET6, VERDICT_LOCAL_SH_PORT, .number = 4 },
+		{ AF_INET6, VERDICT_LEARN, PROTOCOL_SCTP, 80, 86400, { 0xfd, [15] = 1 } },
 	};
 	_cleanup_transaction_ struct transaction whole = { 0 };
 	_cleanup_buf_ struct buf ipv4 = { 0 }, ipv6 = { 0 };
@@ -171,26 +179,61 @@ static void test_dispatch_chains_of_the_family_in_use(void **state)
 	assert_int_equal(transaction_settle(&whole), 0);
 	template_print(AF_INET, &whole, &ipv4);
 	template_print(AF_INET6, &whole, &ipv6);
+	assert_no_template_left(buf_text(&ipv4));
+	assert_no_template_left(buf_text(&ipv6));
 
 	for (size_t i = 0; i < ARRAY_SIZE(used); i++) {
 		bool is_ipv4 = used[i].family == AF_INET;
 		char name[CHAIN_NAME_MAX_BYTES];
 
-		verdict_chain_name(used[i].verdict, used[i].number, name);
+		dispatch_name(&used[i], name);
 		assert_non_null(object(buf_text(is_ipv4 ? &ipv4 : &ipv6), "chain", name));
 		assert_null(object(buf_text(is_ipv4 ? &ipv6 : &ipv4), "chain", name));
 	}
 	assert_int_equal(count(buf_text(&ipv4), "\tchain lb-"), 2);
 	assert_non_null(strstr(object(buf_text(&ipv4), "chain", "lb-65535"),
 			       "numgen random mod 65535 map @endpoints"));
+	assert_non_null(strstr(object(buf_text(&ipv4), "chain", "rr-10.96.0.1-tcp-80-3"),
+			       "numgen inc mod 3 map @endpoints"));
+	assert_non_null(strstr(object(buf_text(&ipv4), "chain", "mixed-learn-10.96.0.1-tcp-80-60"),
+			       "goto local-learn-10.96.0.1-tcp-80-60"));
+	assert_non_null(strstr(object(buf_text(&ipv6), "chain", "local-sh-port-4"),
+			       "dnat ip6 to ip6 daddr . meta l4proto . th dport . jhash ip6 saddr "
+			       ". th sport mod 4 seed 0x1 map @local-endpoints"));
 	assert_non_null(
-		strstr(object(buf_text(&ipv4), "chain", "affinity-local-lb-3"), "goto local-lb-3"));
-	assert_non_null(strstr(object(buf_text(&ipv6), "chain", "local-lb-4"),
-			       "dnat ip6 to ip6 daddr . meta l4proto . th dport . "
-			       "numgen random mod 4 map @local-endpoints"));
-	assert_int_equal(count(object(buf_text(&ipv6), "chain", "learn-affinity-86400"),
-			       "timeout 86400s"),
-			 2 * 3);
+		strstr(object(buf_text(&ipv6), "chain", "learn-fd00.0.0.0.0.0.0.1-sctp-80-86400"),
+		       "meta l4proto sctp counter update"));
+	assert_int_equal(count(buf_text(&ipv6), "timeout 86400s"), 1);
+}
+
+/* A chain that recalls has a rule for each target port, with what binding_words() says of it. */
+static void test_chains_that_recall_have_a_rule_a_target(void **state)
+{
+	const struct dispatch d = { AF_INET, VERDICT_RECALL,     PROTOCOL_UDP,
+				    53,      5354U << 16 | 5353, { 10, 96, 0, 1 } };
+	_cleanup_transaction_ struct transaction whole = { 0 };
+	_cleanup_buf_ struct buf text = { 0 };
+	const char *chain;
+
+	(void)state;
+	transaction_need_chain(&whole, &d);
+	assert_int_equal(transaction_settle(&whole), 0);
+	template_print(AF_INET, &whole, &text);
+	chain = object(buf_text(&text), "chain", "recall-10.96.0.1-udp-53-5353-5354");
+	assert_non_null(chain);
+	assert_int_equal(count(chain, "meta l4proto udp counter dnat"), 2);
+	for (uint16_t target = 5353; target <= 5354; target++) {
+		uint32_t words[BINDING_WORDS];
+		char rule[256];
+
+		binding_words(&d, target, words);
+		snprintf(rule, sizeof(rule),
+			 "ip saddr . numgen inc mod 1 offset %" PRIu32
+			 " . numgen inc mod 1 offset %" PRIu32 " . numgen inc mod 1 offset %" PRIu32
+			 " map @affinity : %u",
+			 words[0], words[1], words[2], target);
+		assert_non_null(strstr(chain, rule));
+	}
 }
 
 /* Chains that elements may go to by name stand in the template. */
@@ -201,10 +244,13 @@ static void test_every_verdict_has_its_chain(void **state)
 
 	(void)state;
 	template_print_skeleton(AF_INET, "x", &text);
-	for (unsigned v = VERDICT_REFUSE; v < VERDICT_COUNT; v++)
+	for (unsigned v = VERDICT_REFUSE; v < VERDICT_COUNT; v++) {
+		const struct dispatch pattern = dispatch_pattern((enum verdict)v, AF_INET);
+
 		if (v != VERDICT_POLICIES)
-			assert_non_null(object(buf_text(&text), "chain",
-					       verdict_chain_name((enum verdict)v, 1, name)));
+			assert_non_null(
+				object(buf_text(&text), "chain", dispatch_name(&pattern, name)));
+	}
 }
 
 static void test_skeleton_is_dormant_with_one_pattern_each(void **state)
@@ -220,9 +266,10 @@ static void test_skeleton_is_dormant_with_one_pattern_each(void **state)
 		assert_no_template_left(buf_text(&text));
 		assert_null(strstr(buf_text(&text), "elements"));
 		for (unsigned v = VERDICT_FIRST_DISPATCH; v < VERDICT_COUNT; v++) {
-			char line[64];
+			struct dispatch pattern = dispatch_pattern((enum verdict)v, families[f]);
+			char name[CHAIN_NAME_MAX_BYTES], line[128];
 
-			snprintf(line, sizeof(line), "\tchain %s-", verdict_chain((enum verdict)v));
+			snprintf(line, sizeof(line), "\tchain %s {", dispatch_name(&pattern, name));
 			assert_int_equal(count(buf_text(&text), line), 1);
 		}
 	}
@@ -266,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_whole_of_nothing),
 		cmocka_unit_test(test_elements_stand_in_their_sets),
 		cmocka_unit_test(test_dispatch_chains_of_the_family_in_use),
+		cmocka_unit_test(test_chains_that_recall_have_a_rule_a_target),
 		cmocka_unit_test(test_every_verdict_has_its_chain),
 		cmocka_unit_test(test_skeleton_is_dormant_with_one_pattern_each),
 		cmocka_unit_test(test_same_input_same_bytes),

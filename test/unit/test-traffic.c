@@ -83,9 +83,10 @@ static void test_frontend_and_its_endpoints(void **state)
 	_cleanup_(traffic_freep) struct traffic *t = NULL;
 
 	note_row(rd, SET_ENDPOINTS, VIP, 80, 1, "10.244.1.2", 7);
-	note_verdict(rd, SET_AFFINITY_SERVICES, VIP, 80, VERDICT_LEARN_AFFINITY, 600, 0);
+	note_verdict(rd, SET_AFFINITY_TIMEOUTS, VIP, 80, VERDICT_LEARN, 600, 0);
 	note_row(rd, SET_ENDPOINTS, VIP, 80, 0, "10.244.2.2", 5);
-	note_verdict(rd, SET_SERVICES, VIP, 80, VERDICT_AFFINITY_LB, 2, 20);
+	note_verdict(rd, SET_SERVICES, VIP, 80, VERDICT_RECALL, 8080, 20);
+	note_verdict(rd, SET_AFFINITY_SERVICES, VIP, 80, VERDICT_LB, 2, 8);
 	note_hairpin(rd, "10.244.1.2");
 	t = traffic_of(rd);
 
@@ -109,6 +110,26 @@ static void test_frontend_and_its_endpoints(void **state)
 	assert_int_equal(t->frontends->endpoints[1].connections, 5);
 	assert_false(t->frontends->endpoints[1].here);
 	assert_true(t->frontends->endpoints[1].inside && t->frontends->endpoints[1].outside);
+}
+
+/* A table of slots: each endpoint stands in many, and counts in all of them. */
+static void test_endpoints_in_many_slots_are_counted_once(void **state)
+{
+	struct reading_fixture *rd = *state;
+	_cleanup_(traffic_freep) struct traffic *t = NULL;
+
+	note_verdict(rd, SET_SERVICES, VIP, 80, VERDICT_SH, 7, 21);
+	note_verdict(rd, SET_LOCAL_SERVICES, VIP, 80, VERDICT_LOCAL_SH, 7, 7);
+	for (uint32_t slot = 0; slot < 7; slot++) {
+		note_row(rd, SET_ENDPOINTS, VIP, 80, slot, slot % 3 ? "10.244.1.2" : "10.244.2.2",
+			 3);
+		note_row(rd, SET_LOCAL_ENDPOINTS, VIP, 80, slot, "10.244.1.2", 1);
+	}
+	t = traffic_of(rd);
+	assert_route(&t->frontends->inside, TRAFFIC_BALANCED, 2);
+	assert_route(&t->frontends->outside, TRAFFIC_BALANCED, 1);
+	assert_int_equal(t->frontends->n_endpoints, 2);
+	assert_int_equal(t->frontends->endpoints[0].connections, 4 * 3 + 7);
 }
 
 static void test_local_policy_with_endpoints_here(void **state)
@@ -342,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_names_from_comments),
 		cmocka_unit_test(test_S4_names_are_safe_whoever_wrote_them),
 		TRAFFIC_TEST(test_frontend_and_its_endpoints),
+		TRAFFIC_TEST(test_endpoints_in_many_slots_are_counted_once),
 		TRAFFIC_TEST(test_local_policy_with_endpoints_here),
 		TRAFFIC_TEST(test_local_policy_without_endpoints_here),
 		TRAFFIC_TEST(test_nobody_serves),

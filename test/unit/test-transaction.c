@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "elements.h"
 #include "fail-alloc.h"
+#include "object/object.h"
 #include "ruleset/transaction.h"
 
 enum { LONGEST = 8 };
@@ -141,14 +142,18 @@ static void test_settled_changes_are_sorted(void **state)
 static void test_chains_are_sorted_and_each_there_once(void **state)
 {
 	static const struct dispatch noted[] = {
-		{ AF_INET6, VERDICT_LB, 2 },
-		{ AF_INET, VERDICT_LB, 3 },
-		{ AF_INET, VERDICT_LEARN_AFFINITY, 1 },
-		{ AF_INET, VERDICT_LB, 3 },
-		{ AF_INET, VERDICT_LB, 10 },
-		{ AF_INET6, VERDICT_LB, 2 },
+		{ AF_INET6, VERDICT_LB, .number = 2 },
+		{ AF_INET, VERDICT_LB, .number = 3 },
+		{ AF_INET, VERDICT_LEARN, PROTOCOL_TCP, 80, 1, { 10 } },
+		{ AF_INET, VERDICT_LB, .number = 3 },
+		{ AF_INET, VERDICT_LB, .number = 10 },
+		{ AF_INET6, VERDICT_LB, .number = 2 },
+		{ AF_INET, VERDICT_LEARN, PROTOCOL_TCP, 80, 1, { 11 } },
+		{ AF_INET, VERDICT_LEARN, PROTOCOL_TCP, 81, 1, { 10 } },
+		{ AF_INET, VERDICT_LEARN, PROTOCOL_UDP, 80, 1, { 10 } },
+		{ AF_INET, VERDICT_LEARN, PROTOCOL_TCP, 80, 1, { 10 } },
 	};
-	static const size_t expected[] = { 1, 4, 2, 0 };
+	static const size_t expected[] = { 1, 4, 2, 6, 7, 8, 0 };
 	_cleanup_transaction_ struct transaction tx = { 0 };
 
 	(void)state;
@@ -193,7 +198,7 @@ static void test_deletions_forget_their_comment(void **state)
 
 static void fill(struct transaction *tx)
 {
-	const struct dispatch d = { AF_INET, VERDICT_LB, 1 };
+	const struct dispatch d = { AF_INET, VERDICT_LB, .number = 1 };
 
 	for (unsigned key = 0; key < 100; key++)
 		note(tx, true, key, 0);

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from rig.api import kubeconfig
 from rig.cluster import SERVICE_RANGES
 from rig.live.cluster import LiveCluster
-from rig.netns import Namespace, sweep
+from rig.netns import sweep
 from rig.state import generation
 
 import filling
@@ -32,7 +32,7 @@ from proxies import PeakMemory, Proxy
 
 ASK_S = 0.001
 # Who has committed nothing for so long is done.
-QUIET_S = 15.0
+QUIET_S = 10.0
 IPV4_ONLY = ("--enable-ipv6=false", f"--service-cluster-ip-range={SERVICE_RANGES[0]}")
 
 
@@ -75,12 +75,13 @@ class Figures:
     listing_lines: int
 
 
-def watch(space: Namespace, since: int, begin: float) -> Burst:
+def watch(agent: Proxy, since: int, begin: float) -> Burst:
     """Follow the generation's number until it rests; the times are from @begin."""
+    agent.check()
     known, times = since, []
     deadline = time.monotonic() + HANG_S
     while not times or time.monotonic() < times[-1][0] + QUIET_S:
-        now, number = time.monotonic(), generation(space)
+        now, number = time.monotonic(), generation(agent.space)
         if number != known:
             times.append((now, number))
             known = number
@@ -96,7 +97,7 @@ def measure_start(agent: Proxy) -> tuple[Burst, float, int]:
         since, begin = generation(agent.space), time.monotonic()
         agent.start()
         peak = PeakMemory(agent, cleanup)
-        burst = watch(agent.space, since, begin)
+        burst = watch(agent, since, begin)
         agent.check()
         return burst, agent.cpu_s(), peak.kb
 
@@ -110,7 +111,7 @@ def measure_change(
     since, begin = generation(agent.space), time.monotonic()
     population.relabel(cluster.admin, number % plan.size.near, pod, number + 5)
     acknowledged = time.monotonic() - begin
-    return watch(agent.space, since, begin), acknowledged
+    return watch(agent, since, begin), acknowledged
 
 
 def measure(cluster: LiveCluster, agent: Proxy, plan: Plan, changes: int) -> Figures:
@@ -135,7 +136,7 @@ def measure(cluster: LiveCluster, agent: Proxy, plan: Plan, changes: int) -> Fig
 
 def kube_nft(cluster: LiveCluster) -> Proxy:
     """The agent on node1, with the rights that it is shipped with, for policies alone."""
-    flags = ("--run-router=false", "--run-service-proxy=false", *IPV4_ONLY)
+    flags = ("--run-firewall=true", "--run-service-proxy=false", *IPV4_ONLY)
     agent = cluster.agent(flags=flags)
     return Proxy("kube-nft", cluster.node1, agent.argv, "kube-nft", "", agent.log_path)
 

@@ -41,3 +41,18 @@ void *array_find(const void *key, const void *items, size_t n, size_t size,
 {
 	return n > 0 ? bsearch(key, items, n, size, cmp) : NULL;
 }
+
+size_t array_unique(void *items, size_t n, size_t size, int (*cmp)(const void *a, const void *b))
+{
+	char *first = items, *kept = first;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *item = first + i * size;
+
+		if (i > 0 && cmp(item, kept - size) == 0)
+			continue;
+		memmove(kept, item, size);
+		kept += size;
+	}
+	return n > 0 ? (size_t)(kept - first) / size : 0;
+}

@@ -63,12 +63,27 @@ static int looked_up(size_t i, const struct nlattr *attr, void *userdata)
 	return counted_add(w->l, attr, w->keys[i].set, w->keys[i].family);
 }
 
+static int counted_cmp(const void *a, const void *b)
+{
+	const struct counted *x = a, *y = b;
+
+	return element_cmp(&x->element, &y->element);
+}
+
 int counted_dump(struct counted_list *l, struct netlink *nl, uint8_t family, const char *table,
 		 enum set_id set, struct error *err)
 {
 	struct walk w = { .l = l, .set = set, .family = family };
+	size_t first = l->n;
+	int r = dump_attrs(nl, family, table, set_name(set), dumped, &w, err);
 
-	return dump_attrs(nl, family, table, set_name(set), dumped, &w, err);
+	if (r == 0 && l->n > first) {
+		/* Some may have been told twice, see dump_settle(). */
+		array_sort(l->items + first, l->n - first, sizeof(*l->items), counted_cmp);
+		l->n = first +
+		       array_unique(l->items + first, l->n - first, sizeof(*l->items), counted_cmp);
+	}
+	return r;
 }
 
 int counted_look_up(struct counted_list *l, struct netlink *nl, const char *table,

@@ -161,4 +161,6 @@ int dump_set(struct dump *d, struct netlink *nl, const char *table, const struct
 void dump_settle(struct dump *d)
 {
 	array_sort(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
+	/* When the kernel enlarges a set while it is dumped, it begins again, and tells some twice. */
+	d->n = array_unique(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import signal
 from collections.abc import Iterator
@@ -234,19 +235,33 @@ def test_N8_reply_lost_while_tables_are_replaced(node: LoneNode, fault: Fault) -
 # O8 ----------------------------------------------------------------------------------------------
 
 
+def in_chain_name(address: str) -> str:
+    """An address as the names of chains have it."""
+    if ":" not in address:
+        return address
+    return ".".join(f"{int(g, 16):x}" for g in ipaddress.ip_address(address).exploded.split(":"))
+
+
 def lines_of(found: state.State, name: str) -> set[tuple[str, str]]:
-    """The elements of this Service, each with its set. Its endpoints and chains are also others'."""
+    """The elements of this Service and the rules of its own chains, each with its set or chain. Its
+    endpoints and the other chains are also others'."""
     mark = f'comment "default/{name}"'
     own = {(where, line) for where, lines in found.items() for line in lines if mark in line}
     addresses = {line.partition(" . ")[0] for _, line in own}
-    closed = [where for where in found if where.endswith("set service-addresses")]
-    return own | {(w, line) for w in closed for line in found[w] if line in addresses}
+    chains = tuple(f"chain {w}-{in_chain_name(a)}-" for w in ("recall", "learn") for a in addresses)
+    for where, lines in found.items():
+        if where.endswith("set service-addresses"):
+            own |= {(where, line) for line in lines if line in addresses}
+        elif any(chain in where for chain in chains):
+            own |= {(where, line) for line in lines}
+    return own
 
 
 def without(wanted: state.State, name: str) -> state.State:
     """As if this Service had no elements."""
     own = lines_of(wanted, name)
-    return {k: tuple(line for line in v if (k, line) not in own) for k, v in wanted.items()}
+    rest = {k: tuple(line for line in v if (k, line) not in own) for k, v in wanted.items()}
+    return {k: v for k, v in rest.items() if v or not wanted[k]}
 
 
 def check_others(node: LoneNode, *bad: str) -> None:
@@ -298,8 +313,8 @@ def with_lines_of(wanted: state.State, old: state.State, name: str) -> state.Sta
     touched = {where for where, _ in own | kept}
     rest = without(wanted, name)
     return {
-        k: tuple(sorted((*rest[k], *(line for line in old[k] if (k, line) in kept))))
-        if k in touched
+        k: tuple(sorted((*rest.get(k, ()), *(line for line in old[k] if (k, line) in kept))))
+        if k in touched and "chain" not in k
         else v
         for k, v in wanted.items()
     }

@@ -147,20 +147,6 @@ def test_while_the_agents_restart(stage: Stage, how: int) -> None:
             guards.wait_connections(10)
 
 
-def test_during_upgrade_and_downgrade(stage: Stage, upgraded: str) -> None:
-    refuse = ("nft", "list", "chain", "ip6", "kube-nft", "refuse")
-    with stage.guarded() as guards:
-        for program in (upgraded, next(iter(stage.agents.agents.values())).program):
-            for agent in stage.agents.agents.values():
-                agent.stop()
-                agent.program = program
-                agent.start()
-                guards.wait_connections(5)
-            stage.agents.settle()
-            for node in stage.network.nodes.values():
-                assert ("counter" in node.run(*refuse)) == (program == upgraded)
-
-
 def closing_time(stage: Stage, client: str, server: str) -> float:
     """Have a stranger flush the server's node; for how long after that the client was served. Ends
     when the agent has repaired its tables, and the client was refused behind that."""

@@ -47,6 +47,7 @@ struct pick {
 	const struct bindings *bindings;
 	bool others;
 	struct buf *out;
+	size_t n;
 };
 
 static int pick_element(const struct nlattr *attr, void *userdata)
@@ -55,6 +56,7 @@ static int pick_element(const struct nlattr *attr, void *userdata)
 	struct binding b;
 	bool found = binding_get(attr, p->family, &b) && bindings_have(p->bindings, &b);
 
+	p->n += found != p->others;
 	if (found != p->others)
 		buf_append(p->out, attr, (size_t)MNL_ALIGN(mnl_attr_get_len(attr)));
 	return buf_error(p->out);
@@ -145,7 +147,7 @@ int affinity_retain(struct netlink *nl, uint8_t family, const char *table,
 }
 
 int affinity_read(struct netlink *nl, uint8_t family, const char *table,
-		  const struct bindings *kept, struct buf *ret, struct error *err)
+		  const struct bindings *kept, struct buf *ret, size_t *ret_n, struct error *err)
 {
 	struct pick p = { .family = family, .bindings = kept, .out = ret };
 	struct error ignored = { 0 };
@@ -153,6 +155,7 @@ int affinity_read(struct netlink *nl, uint8_t family, const char *table,
 
 	if (kept->n > 0)
 		r = dump_attrs(nl, family, table, AFFINITY_MAP, pick_element, &p, &ignored);
+	*ret_n += p.n;
 	if (r == -ENOENT)
 		return 0;
 	return r < 0 ? error_set(err, r, "read map " AFFINITY_MAP ": %s", ignored.message) : 0;

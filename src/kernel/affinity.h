@@ -21,9 +21,10 @@ int affinity_forget(struct netlink *nl, uint8_t family, const char *table,
 int affinity_retain(struct netlink *nl, uint8_t family, const char *table,
 		    const struct bindings *kept, struct error *err);
 /* Append the elements that are of @kept (settled) as they are, to be sent again by
- * batch_raw_elements(). A table without the map, or with one of another form, has none. */
+ * batch_raw_elements(), and add their number to @ret_n. A table without the map, or with one of another
+ * form, has none. */
 int affinity_read(struct netlink *nl, uint8_t family, const char *table,
-		  const struct bindings *kept, struct buf *ret, struct error *err);
+		  const struct bindings *kept, struct buf *ret, size_t *ret_n, struct error *err);
 
 /* How many elements there are, and how many could not be made because the map was full. Counting walks
  * the map (a second for a full one), the other does not; NULL leaves it out. */

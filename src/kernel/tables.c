@@ -253,14 +253,18 @@ static void put_whole(struct tables *t, const struct transaction *whole, size_t 
 
 static int read_bindings(struct tables *t, const struct transaction *whole, struct error *err)
 {
+	size_t n = 0;
 	int r = 0;
 
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++) {
 		buf_reset(&t->bindings[f]);
 		if (t->skeletons[f])
 			r = affinity_read(t->nl, families[f], TABLE_NAME, &whole->bindings,
-					  &t->bindings[f], err);
+					  &t->bindings[f], &n, err);
 	}
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		if (whole->n_chains > 0 && n > TABLES_MAX_CARRIED / whole->n_chains)
+			buf_reset(&t->bindings[f]);
 	return r;
 }
 

@@ -23,6 +23,9 @@ enum tables_limit {
 	 * size (the kernel walks the map from its start for every 32 kB), and from here on replacing
 	 * everything is quicker than looking. */
 	TABLES_MAX_READ_BACK = 200000,
+	/* Clients times dispatch chains. For every element, the kernel walks all rules that use its map,
+	 * some 40 ns each; what a replacement would need longer for than two seconds is left behind. */
+	TABLES_MAX_CARRIED = 50000000,
 };
 
 /* Open the netlink socket and compile the skeletons of the families that are on. A kernel without
@@ -51,7 +54,7 @@ int tables_commit(struct tables *t, const struct transaction *tx, struct commit 
 		  struct error *err);
 
 /* Replace everything by @whole (settled, additions only) in one transaction, keeping what clients'
- * affinity was learned. A table of a family that is off is deleted. */
+ * affinity was learned, unless that is too much (TABLES_MAX_CARRIED). A table of a family that is off is deleted. */
 int tables_replace(struct tables *t, const struct transaction *whole, struct commit *ret,
 		   struct error *err);
 

@@ -483,6 +483,44 @@ static void test_O15_replacement_leaves_stale_bindings_behind(struct kernel *k)
 	}
 }
 
+/* As many service ports as make these clients too many, with a chain each. */
+static struct block *many_chains(size_t n)
+{
+	struct block *b = block_of(NULL, 0);
+
+	assert_non_null(b);
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t addr[16] = { 10, 97, (uint8_t)(i >> 8), (uint8_t)i };
+		struct dispatch d = port_of("10.96.0.1", VERDICT_LEARN);
+		struct element *e = block_add(b);
+
+		assert_non_null(e);
+		memcpy(d.addr, addr, sizeof(addr));
+		*e = (struct element){ SET_AFFINITY_TIMEOUTS, AF_INET, PROTOCOL_TCP, .port = 80 };
+		memcpy(e->addr, addr, sizeof(addr));
+		element_set_dispatch(e, &d);
+	}
+	return b;
+}
+
+static void test_too_many_bindings_are_left_behind(struct kernel *k)
+{
+	const struct world *w = &worlds[1];
+	const size_t n_chains = TABLES_MAX_CARRIED / MANY + 1;
+
+	begin(k, w);
+	remember_many(k, w, "timeout 10m");
+	assert_int_equal(
+		ruleset_replace(k->ruleset, "few", many_chains(n_chains / 16), NULL, &k->err), 0);
+	kernel_replace(k);
+	assert_int_equal(count_many(k, w->a), MANY / 3 + 2);
+	assert_int_equal(ruleset_replace(k->ruleset, "few", many_chains(n_chains), NULL, &k->err),
+			 0);
+	kernel_replace(k);
+	assert_int_equal(count_many(k, w->a), 0);
+	assert_reconciles(k, TABLES_EQUAL);
+}
+
 static void test_refused_are_counted(struct kernel *k)
 {
 	uint64_t refused = 9;
@@ -517,6 +555,7 @@ int main(void)
 		kernel_test(test_N14_replacement_keeps_bindings_and_their_time),
 		kernel_test(test_N14_bindings_of_another_form_are_left_behind),
 		kernel_test(test_O15_replacement_leaves_stale_bindings_behind),
+		kernel_test(test_too_many_bindings_are_left_behind),
 		kernel_test(test_refused_are_counted),
 	};
 

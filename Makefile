@@ -153,7 +153,7 @@ coverage: ## Measure what the tests cover, as text and HTML
 	@test/tools/deps build test lint
 	$(Q)$(SUBMAKE) BUILD=$(BUILD)/coverage COVERAGE=1 CFLAGS='-O0 -g' run-coverage
 
-.PHONY: run-tests run-fuzz run-coverage run-bench
+.PHONY: run-tests run-fuzz run-coverage run-bench run-bench-affinity
 run-tests: $(PROGRAM) $(UNIT_PROGRAMS)
 	$(Q)test/run $(SUITES)
 
@@ -162,6 +162,9 @@ run-fuzz: $(FUZZ_PROGRAMS)
 
 run-bench: $(PROGRAM) $(BENCH_PROGRAM)
 	$(Q)test/bench/run
+
+run-bench-affinity: $(PROGRAM) $(BENCH_PROGRAM)
+	$(Q)test/bench/run-affinity
 
 run-coverage: $(PROGRAM) $(UNIT_PROGRAMS)
 	$(Q)find $(BUILD) -name '*.gcda' -delete
@@ -175,10 +178,14 @@ golden-update: ## Write the golden tests' expected output anew; read the diff
 	$(Q)$(SUBMAKE) all
 	$(Q)UPDATE=1 test/golden/run
 
-.PHONY: bench bench-cluster bench-policies demo
+.PHONY: bench bench-affinity bench-cluster bench-policies demo
 bench: ## Measure large clusters, beside other layouts; BENCH_QUICK=1
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) run-bench
+
+bench-affinity: ## Measure session affinity, beside kube-proxy's layout
+	@test/tools/deps build test
+	$(Q)$(SUBMAKE) run-bench-affinity
 
 bench-cluster: ## Measure beside kube-proxy, with a real API server; BENCH_QUICK=1
 	@test/tools/deps build test

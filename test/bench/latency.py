@@ -30,9 +30,10 @@ SEND_TIMEOUT = struct.pack("ll", HANG_S, 0)
 
 
 class Link:
-    """A client and a node whose table is still to be loaded."""
+    """A client and a node whose table is still to be loaded. All addresses of network @clients are the
+    client's too."""
 
-    def __init__(self, name: str, cleanup: contextlib.ExitStack) -> None:
+    def __init__(self, name: str, cleanup: contextlib.ExitStack, *, clients: str = "") -> None:
         self.node = Namespace(f"{name}-node", cleanup)
         self.client = Namespace(f"{name}-client", cleanup)
         self.node.ip(
@@ -48,18 +49,23 @@ class Link:
             f"address add {CLIENT_IP}/32 dev eth0",
             f"route add default via {GATEWAY} dev eth0 onlink",
         )
+        if clients:
+            self.node.ip(f"route add {clients} via {CLIENT_IP} dev pod onlink")
+            self.client.ip(f"route add local {clients} dev lo")
         self.listener = self.node.socket(socket.AF_INET, socket.SOCK_STREAM)
         cleanup.callback(self.listener.close)
         self.listener.bind(("", TARGET_PORT))
         self.listener.listen()
         self.listener.settimeout(HANG_S)
 
-    def connect(self, address: str, port: int) -> tuple[float, str]:
+    def connect(self, address: str, port: int, *, source: str = "") -> tuple[float, str]:
         """Connect once: microseconds, and the address that was met."""
         with self.client.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             # settimeout() would make connect() two system calls.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, SEND_TIMEOUT)
+            if source:
+                sock.bind((source, 0))
             begin = time.perf_counter_ns()
             sock.connect((address, port))
             took_us = (time.perf_counter_ns() - begin) / 1000

@@ -42,9 +42,10 @@ class Size:
     services: int
     endpoints: int = 10
     families: tuple[int, ...] = (4,)
+    affinity: bool = False
 
     def __str__(self) -> str:
-        return f"{self.services:,} x {self.endpoints}"
+        return f"{self.services:,} x {self.endpoints}" + (", affinity" if self.affinity else "")
 
     def endpoint_ips(self, service: int, family: int = 4) -> list[str]:
         """The endpoints of the Service with this number; no two Services share one."""
@@ -81,7 +82,8 @@ def _node(number: int) -> Object:
 def _service(size: Size, service: int) -> Object:
     ips = [service_ip(service, family) for family in size.families]
     ports = [objects.port(SERVICE_PORT, target=TARGET_PORT, name="http")]
-    return objects.service(f"service-{service}", ips, ports)
+    affinity_s = 10800 if size.affinity else 0
+    return objects.service(f"service-{service}", ips, ports, affinity_s=affinity_s)
 
 
 def _slice(size: Size, service: int, family: int, ips: Iterable[str]) -> Object:

@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from figures import Change, Figures, Plan, Unchanged
 from latency import Latency
@@ -122,7 +123,7 @@ def load_table(results: Mapping[Size, Mapping[str, Load]]) -> str:
     )
 
 
-def latency_table(results: Mapping[Size, Mapping[str, Latency]]) -> str:
+def latency_table(head: str, results: Mapping[Any, Mapping[str, Latency]]) -> str:
     """Time to connect, p50 and p99 in one cell."""
     names = list(dict.fromkeys(name for layouts in results.values() for name in layouts))
 
@@ -130,7 +131,7 @@ def latency_table(results: Mapping[Size, Mapping[str, Latency]]) -> str:
         return f"{latency.p50:,.1f} / {latency.p99:,.1f}" if latency else NO_FIGURE
 
     rows = ([f"{size}", *(cell(r.get(name)) for name in names)] for size, r in results.items())
-    return table(("Services x endpoints", *names), rows)
+    return table((head, *names), rows)
 
 
 def text(machine_lines: str, results: Results) -> str:
@@ -142,7 +143,7 @@ def text(machine_lines: str, results: Results) -> str:
         "### Loading, beside other layouts",
         load_table(results.loads),
         "### Connecting, p50 / p99 in microseconds",
-        latency_table(results.latencies),
+        latency_table("Services x endpoints", results.latencies),
     )
     return "\n\n".join(parts)
 

@@ -13,6 +13,7 @@
 #include "object/pod-networks.h"
 #include "object/problems.h"
 #include "policy/policies.h"
+#include "policy/queue.h"
 #include "ruleset/content-id.h"
 #include "ruleset/definition.h"
 
@@ -21,16 +22,6 @@ struct ruleset;
 struct transaction;
 
 enum direction { INGRESS, EGRESS, DIRECTIONS };
-
-/* A queue that an item is in at most once. */
-struct queue_link {
-	struct queue_link *next;
-	bool queued;
-};
-
-struct queue {
-	struct queue_link *first, **end;
-};
 
 struct namespace_state {
 	const char *name;         /* in @text */
@@ -153,13 +144,6 @@ struct policies {
 	struct transaction *tx;
 	struct error *err;
 };
-
-void queue_add(struct queue *q, struct queue_link *l);
-/* The first, which stays; NULL: empty. */
-struct queue_link *queue_first(const struct queue *q);
-void queue_drop_first(struct queue *q);
-
-#define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* The families that are on, for loops: false beyond the last. */
 bool policies_family(const struct policies *p, size_t i, uint8_t *ret);

@@ -299,8 +299,7 @@ static int replace(struct tables *t, const struct transaction *whole, struct com
 			commit_find_culprit(t, whole, put_whole, ret);
 		return r;
 	}
-	tables_forget_chains(t);
-	r = note_made(t, whole);
+	r = note_made(t, whole); /* put_whole() took all others for gone */
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }
 

@@ -291,10 +291,9 @@ static size_t frontends_alike(const struct frontends *f, size_t first)
 }
 
 /* About how many elements the Service has: blocks live long, so they should not be much too large. */
-static size_t elements_expected(const struct proxy *p, const struct service *service)
+static size_t elements_expected(const struct proxy *p, const struct service *service, bool maglev)
 {
 	size_t n = p->endpoints.n_local * service->n_ports;
-	bool maglev = scheduler_of(service, NULL).maglev;
 
 	for (size_t i = 0; i < p->frontends.n; i++) {
 		uint8_t family = p->frontends.items[i].addr.family;
@@ -403,7 +402,7 @@ static int service_build(struct proxy *p, const struct service_state *st,
 	r = service_read(p, st, service, s);
 	if (r < 0)
 		return r;
-	r = block_new(elements_expected(p, service), &block);
+	r = block_new(elements_expected(p, service, scheduler.maglev), &block);
 	if (r < 0)
 		return r;
 

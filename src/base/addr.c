@@ -196,42 +196,17 @@ bool addr_next(const struct addr *a, struct addr *ret)
 	return false;
 }
 
-static int range_cmp(const void *a, const void *b)
+bool addr_previous(const struct addr *a, struct addr *ret)
 {
-	const struct addr_range *x = a, *y = b;
+	struct addr previous = *a;
 
-	return addr_cmp(&x->first, &y->first);
-}
-
-/* Whether @next, which does not begin before @r, overlaps it or begins right behind it. */
-static bool range_reaches(const struct addr_range *r, const struct addr_range *next)
-{
-	struct addr behind;
-
-	return !addr_next(&r->last, &behind) || addr_cmp(&next->first, &behind) <= 0;
-}
-
-size_t prefixes_merge(const struct prefix *prefixes, size_t n, uint8_t family,
-		      struct addr_range *ret)
-{
-	size_t n_ranges = 0, n_merged = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (prefixes[i].addr.family == family)
-			ret[n_ranges++] = prefix_range(&prefixes[i]);
-	if (n_ranges == 0)
-		return 0;
-
-	array_sort(ret, n_ranges, sizeof(*ret), range_cmp);
-	for (size_t i = 1; i < n_ranges; i++) {
-		struct addr_range *merged = &ret[n_merged];
-
-		if (!range_reaches(merged, &ret[i]))
-			ret[++n_merged] = ret[i];
-		else if (addr_cmp(&ret[i].last, &merged->last) > 0)
-			merged->last = ret[i].last;
+	for (size_t i = addr_len_bytes(a); i-- > 0;) {
+		if (previous.bytes[i]-- != 0) {
+			*ret = previous;
+			return true;
+		}
 	}
-	return n_merged + 1;
+	return false;
 }
 
 /* By the first address, wide ones first. */

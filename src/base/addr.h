@@ -55,16 +55,13 @@ struct addr_range prefix_range(const struct prefix *p);
 /* The prefix that is @r, without host bits. False: no prefix is. */
 bool prefix_of_range(const struct addr_range *r, struct prefix *ret);
 
-/* Merge the @n prefixes of family @family into the fewest disjoint, not adjacent ranges, sorted.
- * @ret has room for @n. Returns how many were written. Prefixes of the other family are skipped. */
-size_t prefixes_merge(const struct prefix *prefixes, size_t n, uint8_t family,
-		      struct addr_range *ret);
-
 /* Leave only those of the @n prefixes, host bits cleared, that none of the others contains, sorted.
  * Returns how many they are. */
 size_t prefixes_outermost(struct prefix *prefixes, size_t n);
 
 /* The address behind @a in its family. False when @a is the last one. */
 bool addr_next(const struct addr *a, struct addr *ret);
+/* The one before it. False when @a is the first one. */
+bool addr_previous(const struct addr *a, struct addr *ret);
 
 #endif

@@ -12,13 +12,7 @@ static int addr_cmp_qsort(const void *a, const void *b)
 
 size_t addrs_unique(struct addr *addrs, size_t n)
 {
-	size_t kept = 0;
-
-	array_sort(addrs, n, sizeof(addrs[0]), addr_cmp_qsort);
-	for (size_t i = 0; i < n; i++)
-		if (kept == 0 || !addr_equal(&addrs[kept - 1], &addrs[i]))
-			addrs[kept++] = addrs[i];
-	return kept;
+	return array_unique(addrs, n, sizeof(addrs[0]), addr_cmp_qsort);
 }
 
 bool addrs_same(const struct addr *a, size_t n_a, const struct addr *b, size_t n_b)

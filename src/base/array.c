@@ -46,6 +46,7 @@ size_t array_unique(void *items, size_t n, size_t size, int (*cmp)(const void *a
 {
 	char *first = items, *kept = first;
 
+	array_sort(items, n, size, cmp);
 	for (size_t i = 0; i < n; i++) {
 		const char *item = first + i * size;
 

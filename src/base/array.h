@@ -13,7 +13,7 @@ int array_grow(void **items, size_t *capacity, size_t n, size_t size);
 
 /* qsort() and bsearch() that take NULL for an array without items. */
 void array_sort(void *items, size_t n, size_t size, int (*cmp)(const void *a, const void *b));
-/* Of a sorted array, keep the first of those that are alike. Returns how many there are now. */
+/* Sort, and keep one of those that are alike. Returns how many there are now. */
 size_t array_unique(void *items, size_t n, size_t size, int (*cmp)(const void *a, const void *b));
 void *array_find(const void *key, const void *items, size_t n, size_t size,
 		 int (*cmp)(const void *key, const void *item));

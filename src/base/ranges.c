@@ -46,14 +46,28 @@ void ranges_settle(struct ranges *r)
 	r->n = n;
 }
 
-/* The address before @a, which is not the first of its family. */
-static struct addr addr_before(struct addr a)
+int ranges_of_prefixes(struct ranges *r, const struct prefix *prefixes, size_t n, uint8_t family)
 {
-	size_t i = addr_len_bytes(&a);
+	r->n = 0;
+	for (size_t i = 0; i < n; i++) {
+		const struct addr_range one = prefix_range(&prefixes[i]);
 
-	while (i > 0 && a.bytes[i - 1]-- == 0)
-		i--;
-	return a;
+		if (prefixes[i].addr.family == family && ranges_add(r, &one) < 0)
+			return -ENOMEM;
+	}
+	ranges_settle(r);
+	return 0;
+}
+
+bool ranges_equal(const struct ranges *a, const struct ranges *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!addr_equal(&a->items[i].first, &b->items[i].first) ||
+		    !addr_equal(&a->items[i].last, &b->items[i].last))
+			return false;
+	return true;
 }
 
 int ranges_add_without(struct ranges *ret, const struct addr_range *whole,
@@ -69,11 +83,9 @@ int ranges_add_without(struct ranges *ret, const struct addr_range *whole,
 			continue;
 		if (addr_cmp(&hole->first, &left.last) > 0)
 			break;
-		if (addr_cmp(&hole->first, &left.first) > 0) {
-			before.last = addr_before(hole->first);
-			if (ranges_add(ret, &before) < 0)
-				return -ENOMEM;
-		}
+		if (addr_cmp(&hole->first, &left.first) > 0 &&
+		    addr_previous(&hole->first, &before.last) && ranges_add(ret, &before) < 0)
+			return -ENOMEM;
 		if (addr_cmp(&hole->last, &left.last) >= 0 || !addr_next(&hole->last, &left.first))
 			return 0;
 	}

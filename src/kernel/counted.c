@@ -77,12 +77,10 @@ int counted_dump(struct counted_list *l, struct netlink *nl, uint8_t family, con
 	size_t first = l->n;
 	int r = dump_attrs(nl, family, table, set_name(set), dumped, &w, err);
 
-	if (r == 0 && l->n > first) {
-		/* Some may have been told twice, see dump_settle(). */
-		array_sort(l->items + first, l->n - first, sizeof(*l->items), counted_cmp);
+	/* Some may have been told twice, see dump_settle(). */
+	if (r == 0 && l->n > first)
 		l->n = first +
 		       array_unique(l->items + first, l->n - first, sizeof(*l->items), counted_cmp);
-	}
 	return r;
 }
 

@@ -113,13 +113,14 @@ static int element_cmp_qsort(const void *a, const void *b)
 	return element_cmp(a, b);
 }
 
-static void addr_before(const struct element *end, uint8_t ret[static 16])
+/* The last address of a range is the one before its end. */
+static void range_end(const struct element *end, uint8_t ret[static 16])
 {
-	size_t i = end->family == AF_INET ? 4 : 16;
+	struct addr behind = { .family = end->family }, last = { 0 };
 
-	memcpy(ret, end->addr, sizeof(end->addr));
-	while (i > 0 && ret[i - 1]-- == 0)
-		i--;
+	memcpy(behind.bytes, end->addr, sizeof(behind.bytes));
+	addr_previous(&behind, &last);
+	memcpy(ret, last.bytes, sizeof(last.bytes));
 }
 
 /* Starts and ends come apart. Sorted, the first end behind a start is its own; an end without a start
@@ -135,7 +136,7 @@ static void intervals_join(struct set_walk *w, size_t first)
 		while (j < w->n_ends && memcmp(w->ends[j].addr, starts[i].addr, 16) <= 0)
 			j++;
 		if (j < w->n_ends)
-			addr_before(&w->ends[j], starts[i].other);
+			range_end(&w->ends[j], starts[i].other);
 		else
 			memset(starts[i].other, 0xff, starts[i].family == AF_INET ? 4 : 16);
 	}
@@ -160,7 +161,6 @@ int dump_set(struct dump *d, struct netlink *nl, const char *table, const struct
 
 void dump_settle(struct dump *d)
 {
-	array_sort(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
 	/* When the kernel enlarges a set while it is dumped, it begins again, and tells some twice. */
 	d->n = array_unique(d->elements, d->n, sizeof(*d->elements), element_cmp_qsort);
 }

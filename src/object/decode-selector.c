@@ -22,13 +22,7 @@ static int requirement_cmp(const void *a, const void *b)
 /* Sorts @texts and drops what stands there twice. Returns how many are left. */
 static size_t texts_unique(const char **texts, size_t n)
 {
-	size_t kept = 0;
-
-	array_sort(texts, n, sizeof(*texts), text_cmp);
-	for (size_t i = 0; i < n; i++)
-		if (kept == 0 || strcmp(texts[kept - 1], texts[i]) != 0)
-			texts[kept++] = texts[i];
-	return kept;
+	return array_unique(texts, n, sizeof(*texts), text_cmp);
 }
 
 /* An empty string is a label value like any other. */

@@ -14,22 +14,10 @@
 static int add_ranges(struct block *b, enum set_id set, const struct prefix *prefixes, size_t n,
 		      uint8_t family)
 {
-	_cleanup_free_ struct addr_range *ranges = calloc(n + 1, sizeof(*ranges));
+	_cleanup_ranges_ struct ranges ranges = { 0 };
+	int r = ranges_of_prefixes(&ranges, prefixes, n, family);
 
-	if (!ranges)
-		return -ENOMEM;
-	n = prefixes_merge(prefixes, n, family, ranges);
-	for (size_t i = 0; i < n; i++) {
-		struct element *e = block_add(b);
-
-		if (!e)
-			return -ENOMEM;
-		e->set = (uint8_t)set;
-		e->family = family;
-		memcpy(e->addr, ranges[i].first.bytes, sizeof(e->addr));
-		memcpy(e->other, ranges[i].last.bytes, sizeof(e->other));
-	}
-	return 0;
+	return r < 0 ? r : block_add_ranges(b, set, family, &ranges);
 }
 
 static int add_node_ports(const struct policies *p, struct block *b, uint8_t family)

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/ranges.h"
 #include "proxy/claims.h"
-#include "proxy/elements.h"
 #include "ruleset/ruleset.h"
 
 int cluster_ranges_init(struct cluster_ranges *cr, const struct proxy_config *config)
@@ -37,7 +37,7 @@ static bool prefix_meets_range(const struct prefix *p, const struct addr_range *
 static bool prefix_is_free(const struct prefix *p, const struct neighbours *others)
 {
 	const struct nodes *nodes = others->nodes;
-	const struct addr_ranges *pods = &nodes->pods[family_index(p->addr.family)];
+	const struct ranges *pods = &nodes->pods[family_index(p->addr.family)];
 
 	for (size_t i = 0; i < pods->n; i++)
 		if (prefix_meets_range(p, &pods->items[i]))
@@ -54,12 +54,10 @@ static bool prefix_is_free(const struct prefix *p, const struct neighbours *othe
 
 static int ranges_add_family(struct block *b, uint8_t family, const struct prefix *ours, size_t n)
 {
-	_cleanup_free_ struct addr_range *merged = calloc(n + 1, sizeof(*merged));
+	_cleanup_ranges_ struct ranges merged = { 0 };
+	int r = ranges_of_prefixes(&merged, ours, n, family);
 
-	if (!merged)
-		return -ENOMEM;
-	n = prefixes_merge(ours, n, family, merged);
-	return elements_add_ranges(b, SET_CLUSTER_RANGES, family, merged, n);
+	return r < 0 ? r : block_add_ranges(b, SET_CLUSTER_RANGES, family, &merged);
 }
 
 static int ranges_build(const struct cluster_ranges *cr, const struct proxy_config *config,

@@ -210,16 +210,3 @@ int elements_add_service_addr(struct block *b, const struct addr *a)
 {
 	return element_add(b, SET_SERVICE_ADDRESSES, a->family, a->bytes) ? 0 : -ENOMEM;
 }
-
-int elements_add_ranges(struct block *b, enum set_id set, uint8_t family,
-			const struct addr_range *ranges, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct element *e = element_add(b, set, family, ranges[i].first.bytes);
-
-		if (!e)
-			return -ENOMEM;
-		memcpy(e->other, ranges[i].last.bytes, sizeof(e->other));
-	}
-	return 0;
-}

@@ -42,8 +42,5 @@ int elements_add_hairpins(struct block *b, uint8_t family, const struct target_l
 int elements_add_guard(struct block *b, const struct frontend *f,
 		       const struct source_ranges *sources, const char *comment);
 int elements_add_service_addr(struct block *b, const struct addr *a);
-/* @set: SET_POD_CIDRS, SET_CLUSTER_RANGES. */
-int elements_add_ranges(struct block *b, enum set_id set, uint8_t family,
-			const struct addr_range *ranges, size_t n);
 
 #endif

@@ -16,17 +16,6 @@ static int prefixes_add_each(const struct object *o, void *userdata)
 	return prefixes_add_node(userdata, (const struct node *)o);
 }
 
-static int ranges_read(struct addr_ranges *ranges, const struct prefixes *all, uint8_t family)
-{
-	if (all->n == 0)
-		return 0;
-	ranges->items = calloc(all->n, sizeof(ranges->items[0]));
-	if (!ranges->items)
-		return -ENOMEM;
-	ranges->n = prefixes_merge(all->items, all->n, family, ranges->items);
-	return 0;
-}
-
 static int nodes_read_pods(struct nodes *n, const struct store *s,
 			   const struct proxy_config *config)
 {
@@ -35,9 +24,9 @@ static int nodes_read_pods(struct nodes *n, const struct store *s,
 
 	r = store_each(s, KIND_NODE, prefixes_add_each, &all);
 	if (r == 0 && config->ipv4)
-		r = ranges_read(&n->pods[FAMILY_IPV4], &all, AF_INET);
+		r = ranges_of_prefixes(&n->pods[FAMILY_IPV4], all.items, all.n, AF_INET);
 	if (r == 0 && config->ipv6)
-		r = ranges_read(&n->pods[FAMILY_IPV6], &all, AF_INET6);
+		r = ranges_of_prefixes(&n->pods[FAMILY_IPV6], all.items, all.n, AF_INET6);
 	return r;
 }
 
@@ -124,20 +113,16 @@ struct nodes *nodes_free(struct nodes *n)
 	free(n->all.items);
 	free(n->zone);
 	for (size_t i = 0; i < FAMILY_COUNT; i++)
-		free(n->pods[i].items);
+		ranges_free(&n->pods[i]);
 	free(n);
 	return NULL;
 }
 
 bool nodes_same_pods(const struct nodes *a, const struct nodes *b)
 {
-	for (size_t i = 0; i < FAMILY_COUNT; i++) {
-		const struct addr_ranges *x = &a->pods[i], *y = &b->pods[i];
-
-		if (x->n != y->n ||
-		    (x->n > 0 && memcmp(x->items, y->items, x->n * sizeof(x->items[0])) != 0))
+	for (size_t i = 0; i < FAMILY_COUNT; i++)
+		if (!ranges_equal(&a->pods[i], &b->pods[i]))
 			return false;
-	}
 	return true;
 }
 

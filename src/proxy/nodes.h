@@ -8,6 +8,7 @@
 
 #include "base/addr.h"
 #include "base/cleanup.h"
+#include "base/ranges.h"
 
 struct proxy_config;
 struct store;
@@ -25,11 +26,6 @@ static inline uint8_t family_at(size_t index)
 	return index == FAMILY_IPV4 ? AF_INET : AF_INET6;
 }
 
-struct addr_ranges {
-	struct addr_range *items; /* sorted, disjoint, not adjacent */
-	size_t n;
-};
-
 /* Sorted, no two alike. */
 struct node_addrs {
 	struct addr *items;
@@ -37,11 +33,11 @@ struct node_addrs {
 };
 
 struct nodes {
-	struct addr primary[FAMILY_COUNT];     /* of this node; family 0: none */
-	struct node_addrs own;                 /* of this node */
-	struct node_addrs all;                 /* of all nodes */
-	char *zone;                            /* of this node; may be NULL */
-	struct addr_ranges pods[FAMILY_COUNT]; /* of all nodes; none of a disabled family */
+	struct addr primary[FAMILY_COUNT]; /* of this node; family 0: none */
+	struct node_addrs own;             /* of this node */
+	struct node_addrs all;             /* of all nodes */
+	char *zone;                        /* of this node; may be NULL */
+	struct ranges pods[FAMILY_COUNT];  /* of all nodes, settled; none of a disabled family */
 };
 
 /* -ENOMEM. */

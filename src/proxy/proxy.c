@@ -88,8 +88,7 @@ static int pod_cidrs_render(const struct nodes *n, struct ruleset *rs, struct tr
 
 	r = block_new(n->pods[FAMILY_IPV4].n + n->pods[FAMILY_IPV6].n, &block);
 	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++)
-		r = elements_add_ranges(block, SET_POD_CIDRS, family_at(i), n->pods[i].items,
-					n->pods[i].n);
+		r = block_add_ranges(block, SET_POD_CIDRS, family_at(i), &n->pods[i]);
 	if (r < 0)
 		return r;
 	return ruleset_replace(rs, "pod-cidrs", TAKE_PTR(block), tx, err);

@@ -10,7 +10,7 @@ static const char *family_name(uint8_t family)
 	return family == AF_INET ? "IPv4" : "IPv6";
 }
 
-static int ranges_add(struct source_ranges *sr, const struct prefix *one)
+static int sources_add(struct source_ranges *sr, const struct prefix *one)
 {
 	int r = ARRAY_RESERVE(sr->items, sr->n, sr->capacity);
 
@@ -19,7 +19,7 @@ static int ranges_add(struct source_ranges *sr, const struct prefix *one)
 	return r;
 }
 
-static bool ranges_contain_any(const struct source_ranges *sr, const struct addr *addrs, size_t n)
+static bool sources_contain_any(const struct source_ranges *sr, const struct addr *addrs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < sr->n; j++)
@@ -37,12 +37,12 @@ static bool addrs_have_family(const struct addr *addrs, size_t n, uint8_t family
 }
 
 /* A node that has the load balancer's address on an interface connects to it from that address. */
-static int ranges_add_own_addrs(struct source_ranges *sr, uint8_t family, const struct frontends *f,
-				const struct frontend_site *site)
+static int sources_add_own_addrs(struct source_ranges *sr, uint8_t family,
+				 const struct frontends *f, const struct frontend_site *site)
 {
 	int r = 0;
 
-	if (!ranges_contain_any(sr, site->own_addrs, site->n_own_addrs))
+	if (!sources_contain_any(sr, site->own_addrs, site->n_own_addrs))
 		return 0;
 	for (size_t i = 0; r == 0 && i < f->n_load_balancers; i++) {
 		const struct prefix whole = {
@@ -51,13 +51,13 @@ static int ranges_add_own_addrs(struct source_ranges *sr, uint8_t family, const 
 		};
 
 		if (whole.addr.family == family)
-			r = ranges_add(sr, &whole);
+			r = sources_add(sr, &whole);
 	}
 	return r;
 }
 
-static int ranges_read_family(struct source_ranges *sr, uint8_t family, const struct service *s,
-			      const struct frontends *f, const struct frontend_site *site)
+static int sources_read_family(struct source_ranges *sr, uint8_t family, const struct service *s,
+			       const struct frontends *f, const struct frontend_site *site)
 {
 	int r = 0;
 
@@ -65,11 +65,11 @@ static int ranges_read_family(struct source_ranges *sr, uint8_t family, const st
 	for (size_t i = 0; r == 0 && i < s->n_source_ranges; i++) {
 		if (s->source_ranges[i].addr.family != family)
 			continue;
-		r = ranges_add(sr, &s->source_ranges[i]);
+		r = sources_add(sr, &s->source_ranges[i]);
 		sr->guarded &= s->source_ranges[i].len > 0; /* all addresses there are */
 	}
 	if (r == 0)
-		r = ranges_add_own_addrs(sr, family, f, site);
+		r = sources_add_own_addrs(sr, family, f, site);
 	sr->n = prefixes_outermost(sr->items, sr->n);
 	return r;
 }
@@ -109,7 +109,7 @@ int source_ranges_read(struct source_ranges ret[static FAMILY_COUNT], const stru
 	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++) {
 		if (!addrs_have_family(f->load_balancers, f->n_load_balancers, family_at(i)))
 			continue;
-		r = ranges_read_family(&ret[i], family_at(i), s, f, site);
+		r = sources_read_family(&ret[i], family_at(i), s, f, site);
 		if (r == 0 && ret[i].n == 0)
 			problems_add(problems, "NoSourceAllowed",
 				     "nobody may connect to its %s load balancer addresses: no "

@@ -68,13 +68,7 @@ int bindings_add(struct bindings *s, const struct binding *b)
 
 void bindings_settle(struct bindings *s)
 {
-	size_t n = 0;
-
-	array_sort(s->items, s->n, sizeof(*s->items), binding_cmp);
-	for (size_t i = 0; i < s->n; i++)
-		if (n == 0 || binding_cmp(&s->items[n - 1], &s->items[i]) != 0)
-			s->items[n++] = s->items[i];
-	s->n = n;
+	s->n = array_unique(s->items, s->n, sizeof(*s->items), binding_cmp);
 }
 
 bool bindings_have(const struct bindings *s, const struct binding *b)

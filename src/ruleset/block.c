@@ -1,8 +1,10 @@
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/array.h"
+#include "base/ranges.h"
 #include "ruleset/ruleset.h"
 
 int block_new(size_t n_hint, struct block **ret)
@@ -41,6 +43,21 @@ struct element *block_add(struct block *b)
 		return NULL;
 	b->elements[b->n] = (struct element){ 0 };
 	return &b->elements[b->n++];
+}
+
+int block_add_ranges(struct block *b, enum set_id set, uint8_t family, const struct ranges *r)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		struct element *e = block_add(b);
+
+		if (!e)
+			return -ENOMEM;
+		e->set = (uint8_t)set;
+		e->family = family;
+		memcpy(e->addr, r->items[i].first.bytes, sizeof(e->addr));
+		memcpy(e->other, r->items[i].last.bytes, sizeof(e->other));
+	}
+	return 0;
 }
 
 struct definition *block_define(struct block *b)

@@ -42,13 +42,7 @@ int flows_append(struct flows *f, const struct flows *more)
 
 void flows_settle(struct flows *f)
 {
-	size_t n = 0;
-
-	array_sort(f->items, f->n, sizeof(f->items[0]), flow_cmp_qsort);
-	for (size_t i = 0; i < f->n; i++)
-		if (n == 0 || flow_cmp(&f->items[n - 1], &f->items[i]) != 0)
-			f->items[n++] = f->items[i];
-	f->n = n;
+	f->n = array_unique(f->items, f->n, sizeof(f->items[0]), flow_cmp_qsort);
 }
 
 bool flows_have(const struct flows *f, const struct flow *one)

@@ -23,6 +23,7 @@
 
 struct arena;
 struct error;
+struct ranges;
 struct ruleset;
 
 /* One owner's elements while they are made. */
@@ -42,6 +43,8 @@ struct block *block_free(struct block *b); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct block, block_free);
 /* The next element to be filled, zeroed; NULL when memory is short. Valid until the next call. */
 struct element *block_add(struct block *b);
+/* An element for each of the ranges, which are settled and of @family. 0 or -ENOMEM. */
+int block_add_ranges(struct block *b, enum set_id set, uint8_t family, const struct ranges *r);
 /* The next set or chain to be described, zeroed; as block_add(). */
 struct definition *block_define(struct block *b);
 /* A comment made safe by comment_from(), kept in the block. NULL when memory is short. */

@@ -11,6 +11,7 @@
 
 #include "base/addr.h"
 #include "base/cleanup.h"
+#include "base/ranges.h"
 
 static struct addr addr(const char *text)
 {
@@ -248,21 +249,40 @@ static void test_next_address(void **state)
 	assert_true(addr_equal(&next, &expected));
 }
 
+static void test_previous_address(void **state)
+{
+	struct addr a = addr("10.1.0.0"), b = addr("::100:0"), previous, expected;
+
+	(void)state;
+	assert_true(addr_previous(&a, &previous));
+	expected = addr("10.0.255.255");
+	assert_true(addr_equal(&previous, &expected));
+	assert_true(addr_previous(&b, &previous));
+	expected = addr("::ff:ffff");
+	assert_true(addr_equal(&previous, &expected));
+
+	a = addr("0.0.0.0");
+	b = addr("::");
+	assert_false(addr_previous(&a, &previous));
+	assert_false(addr_previous(&b, &previous));
+	assert_true(addr_equal(&previous, &expected));
+}
+
 /* The @n prefixes in @texts merge into @expected, "FIRST-LAST" separated by blanks. */
 static void check_merge(const char *const *texts, size_t n, uint8_t family, const char *expected)
 {
 	struct prefix prefixes[8];
-	struct addr_range ranges[8];
+	_cleanup_ranges_ struct ranges ranges = { 0 };
 	char first[ADDR_TEXT_MAX], last[ADDR_TEXT_MAX], merged[512] = "";
-	size_t n_ranges, len = 0;
+	size_t len = 0;
 
 	for (size_t i = 0; i < n; i++)
 		prefixes[i] = prefix(texts[i]);
-	n_ranges = prefixes_merge(prefixes, n, family, ranges);
-	for (size_t i = 0; i < n_ranges; i++)
+	assert_int_equal(ranges_of_prefixes(&ranges, prefixes, n, family), 0);
+	for (size_t i = 0; i < ranges.n; i++)
 		len += (size_t)snprintf(merged + len, sizeof(merged) - len, "%s%s-%s", i ? " " : "",
-					addr_format(&ranges[i].first, first),
-					addr_format(&ranges[i].last, last));
+					addr_format(&ranges.items[i].first, first),
+					addr_format(&ranges.items[i].last, last));
 	assert_string_equal(merged, expected);
 }
 
@@ -370,10 +390,11 @@ static void check_outermost(struct prefix *prefixes, size_t n, const bool member
 
 static void check_against_brute_force(struct prefix *prefixes, size_t n)
 {
-	struct addr_range ranges[MAX_PREFIXES];
+	_cleanup_ranges_ struct ranges ranges = { 0 };
 	bool members[UNIVERSE];
 
-	members_of_ranges(ranges, prefixes_merge(prefixes, n, AF_INET, ranges), members);
+	assert_int_equal(ranges_of_prefixes(&ranges, prefixes, n, AF_INET), 0);
+	members_of_ranges(ranges.items, ranges.n, members);
 	for (int k = 0; k < UNIVERSE; k++) {
 		bool expected = false;
 
@@ -414,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_ranges_of_prefixes),
 		cmocka_unit_test(test_next_address),
+		cmocka_unit_test(test_previous_address),
 		cmocka_unit_test(test_merging_of_both_families),
 		cmocka_unit_test(test_prefixes_that_no_other_contains),
 		cmocka_unit_test(test_prefix_of_a_range),

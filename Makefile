@@ -15,7 +15,7 @@ CFLAGS    ?= -O2 -g
 FUZZ_SECONDS ?= 60
 
 LIBRARIES := libnftables libnftnl libnetfilter_conntrack libmnl jansson yaml-0.1 libsystemd libcurl \
-	libmicrohttpd
+	libmicrohttpd nettle
 
 # Sources ----------------------------------------------------------------------------------------
 

@@ -1,18 +1,18 @@
 #include "ruleset/content-id.h"
 
+#include <nettle/sha2.h>
 #include <string.h>
-
-#include "base/sha256.h"
 
 static const char digits[] = "0123456789abcdef";
 
 struct content_id content_id_of(const void *content, size_t len)
 {
-	uint8_t hash[SHA256_BYTES];
 	struct content_id id;
+	struct sha256_ctx sha;
 
-	sha256(content, len, hash);
-	memcpy(id.bytes, hash, sizeof(id.bytes));
+	sha256_init(&sha);
+	sha256_update(&sha, len, content);
+	sha256_digest(&sha, sizeof(id.bytes), id.bytes);
 	return id;
 }
 

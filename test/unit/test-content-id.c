@@ -8,18 +8,14 @@
 
 #include <cmocka.h>
 
-#include "base/sha256.h"
 #include "ruleset/content-id.h"
 
 static const char *hex(const void *data, size_t len)
 {
-	static char text[2 * SHA256_BYTES + 1];
-	uint8_t hash[SHA256_BYTES];
+	static char text[CONTENT_ID_TEXT];
+	struct content_id id = content_id_of(data, len);
 
-	sha256(data, len, hash);
-	for (size_t i = 0; i < SHA256_BYTES; i++)
-		snprintf(text + 2 * i, 3, "%02x", hash[i]);
-	return text;
+	return content_id_format(&id, text);
 }
 
 /* FIPS 180-4's examples, and what coreutils says of runs of "a" around the ends of blocks. */
@@ -29,11 +25,9 @@ static void test_known_answers(void **state)
 		size_t n;
 		const char *hash;
 	} runs[] = {
-		{ 0, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
-		{ 55, "9f4390f8d30c2dd92ec9f095b65e2b9ae9b0a925a5258e241c9f1e910f734318" },
-		{ 56, "b35439a4ac6f0948b6d6f9e3c6af0f5f590ce20f1bde7090ef7970686ec6738a" },
-		{ 64, "ffe054fe7ae0cb6dc65c3af9b61d5209f439851db43d0ba5997337df154668eb" },
-		{ 119, "31eba51c313a5c08226adf18d4a359cfdfd8d2e816b13f4af952f7ea6584dcfb" },
+		{ 0, "e3b0c44298fc1c149afb" },   { 55, "9f4390f8d30c2dd92ec9" },
+		{ 56, "b35439a4ac6f0948b6d6" },  { 64, "ffe054fe7ae0cb6dc65c" },
+		{ 119, "31eba51c313a5c08226a" },
 	};
 	char text[128];
 
@@ -41,8 +35,7 @@ static void test_known_answers(void **state)
 	memset(text, 'a', sizeof(text));
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)
 		assert_string_equal(hex(text, runs[i].n), runs[i].hash);
-	assert_string_equal(hex("abc", 3),
-			    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_string_equal(hex("abc", 3), "ba7816bf8f01cfea4141");
 }
 
 static void test_ids_lead_back(void **state)

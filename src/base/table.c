@@ -119,6 +119,16 @@ void table_free(struct table *t)
 	*t = (struct table){ .type = t->type };
 }
 
+void table_free_items(struct table *t)
+{
+	size_t position = 0;
+	void *item;
+
+	while ((item = table_next(t, &position)))
+		free(item);
+	table_free(t);
+}
+
 uint64_t table_hash_texts(const char *a, const char *b)
 {
 	/* The factor keeps (a, b) and (b, a) apart. */

@@ -40,6 +40,8 @@ void *table_take(struct table *t, const void *probe);
 void *table_next(const struct table *t, size_t *position);
 /* Forget all items and give the memory back. */
 void table_free(struct table *t);
+/* The same, and free() each item. */
+void table_free_items(struct table *t);
 
 /* For keys made of two texts, such as namespace and name. */
 uint64_t table_hash_texts(const char *a, const char *b);

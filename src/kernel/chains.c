@@ -83,10 +83,5 @@ int chains_unused(const struct chains *c, const struct ruleset *rs, struct dispa
 
 void chains_free(struct chains *c)
 {
-	size_t position = 0;
-	struct dispatch *d;
-
-	while ((d = table_next(&c->table, &position)))
-		free(d);
-	table_free(&c->table);
+	table_free_items(&c->table);
 }

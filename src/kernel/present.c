@@ -61,12 +61,7 @@ void present_forget(struct present *p, const struct definition *d)
 
 void present_forget_all(struct present *p)
 {
-	size_t position = 0;
-	void *item;
-
-	while ((item = table_next(&p->definitions, &position)))
-		free(item);
-	table_free(&p->definitions);
+	table_free_items(&p->definitions);
 }
 
 const struct definition *present_next(const struct present *p, enum definition_kind kind,

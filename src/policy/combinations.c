@@ -33,12 +33,7 @@ void combinations_init(struct policies *p)
 
 void combinations_close(struct policies *p)
 {
-	size_t position = 0;
-	void *c;
-
-	while ((c = table_next(&p->combinations, &position)))
-		free(c);
-	table_free(&p->combinations);
+	table_free_items(&p->combinations);
 }
 
 static const char *combination_name(const struct combination *c,

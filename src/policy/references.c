@@ -33,12 +33,7 @@ void references_init(struct policies *p)
 
 void references_close(struct policies *p)
 {
-	size_t position = 0;
-	void *s;
-
-	while ((s = table_next(&p->sets, &position)))
-		free(s);
-	table_free(&p->sets);
+	table_free_items(&p->sets);
 }
 
 /* A definition of set @name in the block. 0 or -ENOMEM. */

@@ -216,10 +216,5 @@ bool claims_asked_for_addr(const struct claims *cs, const struct addr *a)
 
 void claims_free(struct claims *cs)
 {
-	size_t position = 0;
-	struct claim *c;
-
-	while ((c = table_next(&cs->table, &position)))
-		free(c);
-	table_free(&cs->table);
+	table_free_items(&cs->table);
 }

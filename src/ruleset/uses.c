@@ -161,18 +161,8 @@ bool uses_has_chain(const struct uses *u, const struct dispatch *d)
 	return table_find(&u->chains, &probe);
 }
 
-static void uses_free_table(struct table *t)
-{
-	size_t position = 0;
-	void *use;
-
-	while ((use = table_next(t, &position)))
-		free(use);
-	table_free(t);
-}
-
 void uses_free(struct uses *u)
 {
-	uses_free_table(&u->shared);
-	uses_free_table(&u->chains);
+	table_free_items(&u->shared);
+	table_free_items(&u->chains);
 }

@@ -71,12 +71,7 @@ struct known *known_sweep(struct table *t, uint32_t list)
 
 void known_free(struct table *t)
 {
-	struct known *k;
-	size_t position = 0;
-
-	while ((k = table_next(t, &position)))
-		free(k);
-	table_free(t);
+	table_free_items(t);
 }
 
 uint64_t known_hash(const char *text)

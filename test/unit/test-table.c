@@ -135,6 +135,25 @@ static void test_failed_growth_keeps_the_items(void **state)
 	table_free(&t);
 }
 
+/* That the items are freed, too, is for the sanitizer to say. */
+static void test_freed_with_its_items_it_is_empty(void **state)
+{
+	struct table t = { .type = &number_type };
+
+	(void)state;
+	for (unsigned i = 0; i < N_ITEMS; i++) {
+		struct number *item = malloc(sizeof(*item));
+
+		assert_non_null(item);
+		*item = (struct number){ i, i };
+		assert_int_equal(table_reserve(&t), 0);
+		table_put(&t, item);
+	}
+	table_free_items(&t);
+	assert_int_equal(t.n, 0);
+	assert_null(table_find(&t, &(struct number){ 1, 1 }));
+}
+
 static void test_order_of_the_texts_counts(void **state)
 {
 	(void)state;
@@ -150,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_random_puts_and_takes),
 		cmocka_unit_test(test_next_visits_each_item_once),
 		cmocka_unit_test(test_failed_growth_keeps_the_items),
+		cmocka_unit_test(test_freed_with_its_items_it_is_empty),
 		cmocka_unit_test(test_order_of_the_texts_counts),
 	};
 

@@ -12,11 +12,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { MESSAGE_BYTES = 4096 };
 
-/* Memory of just its size, so that reading behind it is seen. Freed by the caller. */
+/* Memory of just its size, so that reading behind it is seen; what pads the last attribute is part of a
+ * message for libmnl. Freed by the caller. */
 static struct nlmsghdr *message_make(uint8_t family, const uint8_t *attrs, size_t len)
 {
 	size_t size = MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)) + len;
-	struct nlmsghdr *nlh = calloc(1, size);
+	struct nlmsghdr *nlh = calloc(1, MNL_ALIGN(size));
 	struct nfgenmsg *nfg;
 
 	check(nlh);
@@ -43,6 +44,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	check(family == AF_INET6 || (e.flow.addr[4] == 0 && e.flow.target[4] == 0));
 	check(!e.id || ((const uint8_t *)e.id > (const uint8_t *)nlh &&
 			(const uint8_t *)e.id + mnl_attr_get_len(e.id) <=
-				(const uint8_t *)nlh + nlh->nlmsg_len));
+				(const uint8_t *)mnl_nlmsg_get_payload_tail(nlh)));
 	return 0;
 }

@@ -98,19 +98,24 @@ static int read_skeleton(struct reading *rd, size_t f, struct error *err)
 	return rd->error;
 }
 
-/* Of the sets of network policy, those that are there and wanted. */
+/* All sets of network policy that are there: one that is not wanted now may be, before it is swept, and
+ * is taken for empty then. */
 static int read_policy_elements(struct reading *rd, size_t f, struct error *err)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < rd->whole->n_definitions; i++) {
-		const struct definition *d = &rd->whole->definitions[i].definition;
-		struct element in = { .set = (uint8_t)definition_set(d->kind),
-				      .family = families[f] };
+	for (unsigned kind = 0; kind < DEFINITION_FIRST_CHAIN; kind++) {
+		const struct definition *d;
+		size_t position = 0;
 
-		if (d->family == families[f] && !definition_is_chain(d) &&
-		    present_has(&rd->t->policy, d) && definition_id(d, &in.id))
-			r = dump_set(&rd->found, rd->t->nl, TABLE_NAME, &in, &rd->strange, err);
+		while (r == 0 && (d = present_next(&rd->t->policy, kind, &position))) {
+			struct element in = { .set = (uint8_t)definition_set(kind),
+					      .family = families[f] };
+
+			if (d->family == families[f] && definition_id(d, &in.id))
+				r = dump_set(&rd->found, rd->t->nl, TABLE_NAME, &in, &rd->strange,
+					     err);
+		}
 	}
 	return r;
 }

@@ -234,6 +234,28 @@ static void test_what_is_wanted_again_is_taken_up(struct kernel *k)
 	assert_string_equal(before, after);
 }
 
+/* Left by an agent that was killed before it swept, and wanted by the next before that sweeps. */
+static void test_what_was_left_full_is_taken_up_empty(struct kernel *k)
+{
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	_cleanup_free_ char *before = NULL, *after = NULL;
+
+	kernel_open(k, true, true);
+	want_all(k, NULL);
+	kernel_replace(k);
+	before = listed(k);
+	replace(k, "pods", NULL, NULL);
+	replace(k, "policy", NULL, NULL);
+	replace(k, "sets", NULL, NULL);
+	kernel_open(k, true, true);
+	assert_reconciles(k, TABLES_ADOPTED);
+	assert_reconciles(k, TABLES_EQUAL);
+	want_all(k, &tx);
+	commit(k, &tx);
+	after = listed(k);
+	assert_string_equal(before, after);
+}
+
 static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
 {
 	static const struct {
@@ -308,6 +330,7 @@ int main(void)
 		kernel_test(test_a_chain_that_changes_gets_its_rules_anew),
 		kernel_test(test_what_nobody_wants_is_swept),
 		kernel_test(test_what_is_wanted_again_is_taken_up),
+		kernel_test(test_what_was_left_full_is_taken_up_empty),
 		kernel_test(test_N2_change_of_a_stranger_is_found_and_repaired),
 		kernel_test(test_O8_the_chain_that_is_refused_is_named),
 	};

@@ -5,6 +5,9 @@ Each case is a cell of rig/verdicts/cells.py and is compared with rig/verdicts/e
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
+
 import pytest
 
 from rig.verdicts import visit
@@ -33,8 +36,26 @@ def test_verdict(results: dict[Cell, Result], cell: Cell) -> None:
     if cell.variant.affinity:
         assert len(result.seen) == 1
         assert result.seen <= result.expected
+        assert len(met_elsewhere(results, cell)) == 1
     else:
         assert result.seen == result.expected
+
+
+def met_elsewhere(results: dict[Cell, Result], cell: Cell) -> frozenset[str]:
+    """Whom this client met at all frontends of the service port that lead to the same endpoints."""
+    return frozenset().union(
+        *(
+            pods(result.seen)
+            for other, result in results.items()
+            if dataclasses.replace(other, kind=cell.kind) == cell
+            and pods(result.expected) == pods(results[cell].expected)
+        )
+    )
+
+
+def pods(outcomes: Iterable[str]) -> frozenset[str]:
+    """Who answered, whoever was seen."""
+    return frozenset(outcome.split()[0] for outcome in outcomes)
 
 
 def test_no_case_is_missing() -> None:

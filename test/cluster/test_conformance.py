@@ -46,7 +46,7 @@ def handshake(place: Namespace, address: str, authority: str) -> str:
 
 
 def test_secure_master(cluster: LiveCluster, agent: Agent) -> None:
-    """Services should provide secure master service"""
+    """API Server should provide secure master service"""
     made = cluster.admin.get(reference("Service", "kubernetes"))
     assert [(p["name"], p["port"]) for p in made["spec"]["ports"]] == [("https", 443)]
     api = {**made, "spec": {"ports": [objects.port(443, target=PORT, name="https")]}}
@@ -188,9 +188,9 @@ def zones(cluster: LiveCluster) -> Iterator[None]:
 def test_traffic_distribution(
     cluster: LiveCluster, agent: Agent, zones: None, distribution: str
 ) -> None:
-    """Traffic Distribution: PreferClose
-    Traffic Distribution: PreferSameZone
-    Traffic Distribution: PreferSameNode"""
+    """Traffic Distribution should route traffic to an endpoint in the same zone when using PreferClose
+    Traffic Distribution should route traffic to an endpoint in the same zone when using PreferSameZone
+    Traffic Distribution should route traffic to an endpoint on the same node when using PreferSameNode and fall back when the endpoint becomes unavailable"""
     made = everywhere(cluster, "near", "web-1", "web-3", trafficDistribution=distribution)
     shell = cluster.pods["shell"]
 

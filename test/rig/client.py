@@ -137,6 +137,14 @@ class Datagrams:
         """The port that it sends from."""
         return int(self.sock.getsockname()[1])
 
+    def port_met(self) -> int:
+        """Which port of a pod answers now; 0: none does."""
+        self.sock.settimeout(DROP_S)
+        try:
+            return greet(self.sock, "UDP").port
+        except (ConnectionRefusedError, TimeoutError):
+            return 0
+
     def ask(self) -> str:
         """Who answers now: a pod, or "refused" or "dropped"."""
         self.sock.settimeout(DROP_S)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from . import objects
 from .agent import Agent
 from .client import outcomes
-from .cluster import Cluster, Node, start_server, wait_ready
+from .cluster import Node, start_server, wait_ready
 from .frontends import Frontends
 from .netns import Namespace
 from .objects import Object

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import itertools
 import shutil
 import tempfile
@@ -83,7 +84,13 @@ def everything(world: World) -> dict[str, Object]:
     of_services = itertools.chain(*(slices(world, service) for service in world.services.values()))
     kinds = (world.nodes, world.namespaces, world.pods, world.services, world.policies)
     found = itertools.chain(*(kind.values() for kind in kinds), of_services)
-    return {f"{o['kind']}-{name_of(o).replace('/', '.')}".lower(): o for o in found}
+    return {_file_name(o): o for o in found}
+
+
+def _file_name(made: Object) -> str:
+    name = f"{made['kind']}-{name_of(made).replace('/', '.')}".lower()
+    # A file may not be called as long as an object.
+    return name if len(name) < 200 else hashlib.sha256(name.encode()).hexdigest()
 
 
 class Manifests:

@@ -158,7 +158,9 @@ def test_evicted_pods(cluster: LiveCluster, agent: Agent) -> None:
     made = everywhere(cluster, "evicted", "web-1")
     cluster.settle(agent)
     pod = cluster.pod_object("web-1")
-    failed = {"status": {"phase": "Failed", "reason": "Evicted"}}
+    # The controller looks again when a pod is not ready any more, whatever its phase.
+    unready = [{"type": "Ready", "status": "False"}]
+    failed = {"status": {"phase": "Failed", "reason": "Evicted", "conditions": unready}}
     assert meets(cluster.client, made.at("node-port", 4), "web-1")
     cluster.admin.patch(pod, failed, "status")
     try:

@@ -21,10 +21,6 @@ from .client import ApiClient, reference
 from .control_plane import ControlPlane
 
 
-# The controller tries again what failed, ever more seldom.
-CONTROLLER_HANG_S = 240.0
-
-
 def label_of(service: str) -> str:
     """The label of the pods that are endpoints of a Service."""
     return f"serves-{service}"
@@ -141,7 +137,6 @@ class LiveCluster(ApiCluster):
         wait_until(
             f"{service} to have {len(wanted)} endpoints",
             lambda: self.ready_endpoints(service) == wanted,
-            hang_s=CONTROLLER_HANG_S,
         )
 
     def events(self) -> dict[str, Object]:

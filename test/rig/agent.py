@@ -52,7 +52,7 @@ class Agent:
             *source,
             "--hostname-override=node1",
             "--run-router=false",
-            "--run-firewall=false",
+            *(() if "--run-firewall=true" in flags else ("--run-firewall=false",)),
             "--health-port=0",
             *flags,
         )

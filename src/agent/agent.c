@@ -7,6 +7,7 @@
 
 #include "agent/affinity-watch.h"
 #include "agent/cluster.h"
+#include "agent/conntrack-watch.h"
 #include "agent/health-check-ports.h"
 #include "agent/lock.h"
 #include "agent/node.h"
@@ -40,6 +41,7 @@ struct agent {
 	struct backoff links_backoff;
 	struct sync sync;
 	struct affinity_watch affinity;
+	struct conntrack_watch conntrack;
 	struct http_daemon *http;
 	struct health_check_ports *health_check_ports;
 	struct cluster *cluster; /* NULL: the objects come from manifests */
@@ -69,6 +71,16 @@ static void on_health_check_failed(const char *namespace, const char *name, cons
 	struct agent *a = userdata;
 
 	node_report(&a->node, namespace, name, "FailedToStartServiceHealthcheck", text);
+}
+
+static void on_conntrack_filled(const struct conntrack_stats *stats, void *userdata)
+{
+	struct agent *a = userdata;
+	struct error text;
+
+	error_set(&text, 0, "%u of %u connections are tracked: new ones are dropped",
+		  stats->entries, stats->limit);
+	node_tell_own(&a->node, "ConnectionTrackingFull", text.message);
 }
 
 static bool is_healthy(void *userdata)
@@ -302,6 +314,10 @@ static int agent_open_sync(struct agent *a, struct error *err)
 	if (r == 0)
 		r = affinity_watch_open(&a->affinity, a->loop, a->tables, err);
 	if (r == 0)
+		r = conntrack_watch_open(&a->conntrack, a->loop, err);
+	a->conntrack.filled = on_conntrack_filled;
+	a->conntrack.userdata = a;
+	if (r == 0)
 		r = http_daemon_new(a->loop, HTTP_DAEMON_DEADLINE_MS, &a->http, err);
 	if (r == 0)
 		r = health_check_ports_new(a->loop, a->http, is_healthy, on_health_check_failed, a,
@@ -348,6 +364,7 @@ static void agent_stop(struct agent *a)
 	cluster_free(a->cluster);
 	node_close(&a->node);
 	sync_close(&a->sync);
+	conntrack_watch_close(&a->conntrack);
 	links_close(a->links);
 	events_close(a->events);
 	tables_close(a->tables);

@@ -86,13 +86,17 @@ bool node_close_policy(const struct node_state *n, const char *owner, const char
 	       policies_close(n->policies, namespace, name, why);
 }
 
+void node_tell_own(const struct node_state *n, const char *reason, const char *text)
+{
+	node_tell(n, store_get(n->store, KIND_NODE, "", n->name), reason, text);
+}
+
 void node_tell_repaired(const struct node_state *n, const char *why)
 {
 	struct error text;
 
 	error_set(&text, 0, "another program had changed our nftables: %s", why);
-	node_tell(n, store_get(n->store, KIND_NODE, "", n->name), "ForeignChangeRepaired",
-		  text.message);
+	node_tell_own(n, "ForeignChangeRepaired", text.message);
 }
 
 void node_report(struct node_state *n, const char *namespace, const char *name, const char *reason,

@@ -51,6 +51,8 @@ void node_tell_refused(const struct node_state *n, const char *owner, const char
 /* When @owner in the ruleset is a policy: have it close the pods that it selects, with the next
  * node_sync(). False: it is none, or has done so already. */
 bool node_close_policy(const struct node_state *n, const char *owner, const char *why);
+/* Tell n->problem of what this node suffers from. */
+void node_tell_own(const struct node_state *n, const char *reason, const char *text);
 /* Tell n->problem that tables which somebody else had changed are as they should be again. */
 void node_tell_repaired(const struct node_state *n, const char *why);
 

@@ -13,7 +13,8 @@ struct problem {
 	/* For programs. Of a Service: ExternalAddressRefused, AddressConflict, SourceRangeIgnored,
 	 * NoSourceAllowed, EndpointSkipped, TooManyEndpoints, ServiceTooLarge, ServiceNotRendered,
 	 * FailedToStartServiceHealthcheck, SchedulerUnknown, SchedulerReplaced, AffinityIncomplete. Of a
-	 * NetworkPolicy: PolicyNotUnderstood, PolicyTooLarge, PolicyNotRendered. */
+	 * NetworkPolicy: PolicyNotUnderstood, PolicyTooLarge, PolicyNotRendered. Of the Node:
+	 * ForeignChangeRepaired, ConnectionTrackingFull. */
 	const char *reason;
 	const char *text; /* for people: one line without a newline */
 };

@@ -14,6 +14,7 @@ from rig.agent import Agent
 from rig.client import DROP_S, HANG_S, ask, family_of
 from rig.cluster import Cluster, cluster_ip
 from rig.netns import Namespace
+from rig.tracked import track
 
 TARGET = 9090
 # Not one of the kernel's own for programs, nor of Services, nor privileged.
@@ -92,16 +93,11 @@ def occupy(server: Server, family: int, taken: int) -> None:
     cluster = server.cluster
     pod, gateway = cluster.pods["web-1"].ips[family], cluster.node1.gateways[family]
     somebody = {4: "192.0.2.1", 6: "2001:db8::1"}[family]
-    fixed = (
-        f"-A -p tcp -s {somebody} -d {server.at[0]} "
-        f"--dport {server.at[1]} -r {pod} -q {gateway} --reply-port-src {TARGET} "
-        "--state ESTABLISHED -u ASSURED,SEEN_REPLY -t 600"
-    )
+    fixed = f"-s {somebody} -d {server.at[0]} --dport {server.at[1]} "
+    fixed += f"-r {pod} -q {gateway} --reply-port-src {TARGET}"
     ports = (port for port in range(LOWEST, HIGHEST + 1) if port != taken)
-    lines = (f"{fixed} --sport {p} --reply-port-dst {p}\n" for p in ports)
-    path = cluster.directory / "connections"
-    path.write_text("".join(lines), encoding="ascii")
-    cluster.node1.run("conntrack", "-R", str(path))
+    others = (f"{fixed} --sport {p} --reply-port-dst {p}" for p in ports)
+    track(cluster.node1, cluster.directory, others)
 
 
 def test_N18_ports_that_are_used_up_cost_nobody_else(server: Server, family: int) -> None:

@@ -178,9 +178,15 @@ bool prefix_of_range(const struct addr_range *r, struct prefix *ret)
 
 bool prefix_contains(const struct prefix *p, const struct addr *a)
 {
-	struct addr_range r = prefix_range(p);
+	size_t whole = p->len / 8; /* bytes */
+	uint8_t differs;
 
-	return addr_cmp(&r.first, a) <= 0 && addr_cmp(a, &r.last) <= 0;
+	if (a->family != p->addr.family || memcmp(a->bytes, p->addr.bytes, whole) != 0)
+		return false;
+	if (p->len % 8 == 0)
+		return true;
+	differs = a->bytes[whole] ^ p->addr.bytes[whole];
+	return (differs & network_mask(p->len, whole)) == 0;
 }
 
 bool addr_next(const struct addr *a, struct addr *ret)

@@ -14,13 +14,11 @@
 #include "kernel/conntrack-entry.h"
 #include "kernel/counted.h"
 #include "kernel/netlink.h"
+#include "kernel/snapshot.h"
 #include "ruleset/template.h"
 #include "traffic/traffic.h"
 
 #define ACCOUNTING_SYSCTL "/proc/sys/net/netfilter/nf_conntrack_acct"
-
-/* Another writer may disturb a reading; each attempt takes as long as one. */
-#define READ_ATTEMPTS 20
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
@@ -32,19 +30,21 @@ struct reading {
 	size_t n_tables;
 };
 
-static int reading_begin(struct reading *rd)
-{
-	int r = counted_new(&rd->elements);
-
-	return r < 0 ? r : counted_new(&rd->hairpins);
-}
-
-/* What is left is what the caller began with. */
 static void reading_end(struct reading *rd)
 {
 	counted_free(&rd->elements);
 	counted_free(&rd->hairpins);
-	*rd = (struct reading){ .want = rd->want, .nl = rd->nl };
+}
+
+/* Whatever an attempt before has left. */
+static int reading_begin_anew(struct reading *rd)
+{
+	int r;
+
+	reading_end(rd);
+	rd->n_tables = 0;
+	r = counted_new(&rd->elements);
+	return r < 0 ? r : counted_new(&rd->hairpins);
 }
 
 /* Of another release's table, or a changed one, a set may be missing. */
@@ -117,27 +117,27 @@ static int read_elements(struct reading *rd, struct error *err)
 	return counted_look_up_rows(&rd->elements, rd->nl, TABLE_NAME, err);
 }
 
-/* -EINTR: somebody committed meanwhile. */
-static int read_once(struct reading *rd, struct traffic **ret, struct error *err)
+static int read_once(struct netlink *nl, void *userdata, struct error *err)
 {
-	uint32_t before, after;
-	int r;
+	struct reading *rd = userdata;
 
-	if (reading_begin(rd) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	r = netlink_generation(rd->nl, &before, err);
-	if (r == 0)
-		r = read_elements(rd, err);
-	if (r == 0)
-		r = netlink_generation(rd->nl, &after, err);
-	if (r < 0)
-		return r;
-	if (before != after)
+	rd->nl = nl;
+	return reading_begin_anew(rd) < 0 ? error_set(err, -ENOMEM, "out of memory") :
+					    read_elements(rd, err);
+}
+
+static int read_services(struct netlink *nl, struct reading *rd, struct traffic **ret,
+			 struct error *err)
+{
+	int r = snapshot_read(nl, read_once, rd, err);
+
+	if (r == -EINTR)
 		return error_set(
-			err, -EINTR,
+			err, r,
 			"somebody keeps changing nftables; with -n or --service there is less to read");
-	r = traffic_build(&rd->elements, &rd->hairpins, ret);
-	return r < 0 ? error_set(err, r, "out of memory") : 0;
+	if (r == 0 && traffic_build(&rd->elements, &rd->hairpins, ret) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return r;
 }
 
 static int flow_read(const struct nlmsghdr *nlh, void *userdata)
@@ -180,12 +180,8 @@ int traffic_read(const struct traffic_filter *want, struct traffic **ret, struct
 
 	if (r < 0)
 		return r;
-	rd.nl = nl;
-	r = -EINTR;
-	for (int i = 0; i < READ_ATTEMPTS && r == -EINTR; i++) {
-		r = read_once(&rd, &t, err);
-		reading_end(&rd);
-	}
+	r = read_services(nl, &rd, &t, err);
+	reading_end(&rd);
 	if (r == 0)
 		r = read_flows(nl, t, err);
 	if (r < 0)

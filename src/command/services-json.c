@@ -63,6 +63,16 @@ static void print_sources(const struct traffic_frontend *f, struct buf *out)
 	buf_puts(out, "], ");
 }
 
+static void print_scheduler(const struct traffic_frontend *f, struct buf *out)
+{
+	const char *scheduler = traffic_scheduler_word(f);
+
+	if (scheduler)
+		buf_printf(out, "\"scheduler\": \"%s\", ", scheduler);
+	if (scheduler && traffic_hashes_port(f))
+		buf_puts(out, "\"schedflags\": \"flag-2\", ");
+}
+
 static void print_frontend(const struct traffic_frontend *f, bool accounting, struct buf *out)
 {
 	char addr[ADDR_TEXT_MAX];
@@ -71,6 +81,7 @@ static void print_frontend(const struct traffic_frontend *f, bool accounting, st
 		   addr_format(&f->addr, addr), protocol_name((enum protocol)f->protocol), f->port);
 	print_route("inside", &f->inside, out);
 	print_route("outside", &f->outside, out);
+	print_scheduler(f, out);
 	if (f->affinity_s > 0)
 		buf_printf(out, "\"affinitySeconds\": %" PRIu32 ", ", f->affinity_s);
 	if (f->guarded)

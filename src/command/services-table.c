@@ -97,11 +97,26 @@ static const char *route_text(const struct traffic_route *r, char text[static RO
 	return text;
 }
 
+static void row_add_remarks(struct row *row, const struct traffic_frontend *f)
+{
+	const char *scheduler = traffic_scheduler_word(f);
+	size_t len = strlen(row->state);
+
+	if (scheduler && strcmp(scheduler, "random") != 0)
+		len += (size_t)snprintf(row->state + len, sizeof(row->state) - len, ", %s%s",
+					scheduler, traffic_hashes_port(f) ? " flag-2" : "");
+	if (f->affinity_s > 0)
+		len += (size_t)snprintf(row->state + len, sizeof(row->state) - len,
+					", affinity %" PRIu32 " s", f->affinity_s);
+	if (f->guarded)
+		snprintf(row->state + len, sizeof(row->state) - len, ", %zu source range%s",
+			 f->n_sources, f->n_sources == 1 ? "" : "s");
+}
+
 static struct row row_of_frontend(const struct traffic_frontend *f)
 {
 	char addr[ADDR_TEXT_MAX], inside[ROUTE_MAX_BYTES], outside[ROUTE_MAX_BYTES];
 	struct row row = { 0 };
-	size_t len;
 
 	addr_format(&f->addr, addr);
 	snprintf(row.label, sizeof(row.label), "  %s%s%s:%u/%s", bracket(&f->addr, "["), addr,
@@ -109,13 +124,7 @@ static struct row row_of_frontend(const struct traffic_frontend *f)
 	snprintf(row.state, sizeof(row.state), "%s%s%s", route_text(&f->inside, inside),
 		 f->differs ? ", outside: " : "",
 		 f->differs ? route_text(&f->outside, outside) : "");
-	len = strlen(row.state);
-	if (f->affinity_s > 0)
-		len += (size_t)snprintf(row.state + len, sizeof(row.state) - len,
-					", affinity %" PRIu32 " s", f->affinity_s);
-	if (f->guarded)
-		snprintf(row.state + len, sizeof(row.state) - len, ", %zu source range%s",
-			 f->n_sources, f->n_sources == 1 ? "" : "s");
+	row_add_remarks(&row, f);
 	row_set(&row, CONNECTIONS, f->connections);
 	row_set(&row, UNSERVED, f->unserved);
 	row_set_flows(&row, &f->flows);

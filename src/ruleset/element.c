@@ -154,6 +154,12 @@ void element_read_chain(struct element *e, const char *name)
 		e->verdict = VERDICT_POLICIES;
 }
 
+void counter_add(struct counter *sum, const struct counter *more)
+{
+	sum->packets += more->packets;
+	sum->bytes += more->bytes;
+}
+
 #define COMPARE_FIELD(a, b, field)                               \
 	do {                                                     \
 		if ((a)->field != (b)->field)                    \

@@ -74,10 +74,11 @@ struct element {
 	const char *comment; /* by comment_from(), owned by the block; NULL: none */
 };
 
-/* In our maps' elements: first packets of connections. */
+/* In our maps' elements: first packets of connections. In rules of network policy: packets. */
 struct counter {
 	uint64_t packets, bytes;
 };
+void counter_add(struct counter *sum, const struct counter *more);
 
 /* Order: set, family, id, key. 0 means the same key in the same set. */
 int element_cmp(const struct element *a, const struct element *b);

@@ -9,6 +9,7 @@
 #include "kernel/conntrack-entry.h"
 #include "kernel/counted.h"
 #include "object/object.h"
+#include "traffic/route.h"
 
 #define COMPARE(a, b)                              \
 	do {                                       \
@@ -91,23 +92,6 @@ static bool is_here(const struct counted_list *hairpins, const struct element *r
 	return array_find(&key, hairpins->items, hairpins->n, sizeof(key), hairpin_cmp);
 }
 
-static struct traffic_route route_of(const struct element *e)
-{
-	if (verdict_is_choice(e->verdict))
-		return (struct traffic_route){ TRAFFIC_BALANCED, e->number };
-	/* For clients who are remembered; how many there are, the others' verdict says. */
-	if (verdict_is_jump(e->verdict))
-		return (struct traffic_route){ .verdict = TRAFFIC_BALANCED };
-	switch (e->verdict) {
-	case VERDICT_REFUSE:
-		return (struct traffic_route){ .verdict = TRAFFIC_REFUSED };
-	case VERDICT_DROP:
-		return (struct traffic_route){ .verdict = TRAFFIC_DROPPED };
-	default:
-		return (struct traffic_route){ .verdict = TRAFFIC_OTHER };
-	}
-}
-
 static void frontend_take_verdict(struct traffic_frontend *f, const struct counted *c,
 				  struct traffic_route *nobody)
 {
@@ -179,12 +163,6 @@ static int frontend_take_verdicts(struct traffic_frontend *f, const struct count
 	else if (f->outside.verdict != TRAFFIC_BALANCED)
 		f->outside = nobody;
 	return 0;
-}
-
-/* With a table of slots, an endpoint stands in many of them. */
-static void route_count_once(struct traffic_route *r, bool again)
-{
-	r->n_endpoints -= again && r->n_endpoints > 0;
 }
 
 static void endpoint_take_row(struct traffic_frontend *f, struct traffic_endpoint *e,
@@ -351,12 +329,6 @@ static int endpoint_cmp(const void *x, const void *y)
 		return c;
 	COMPARE(a->port, b->port);
 	return 0;
-}
-
-static void counter_add(struct counter *sum, const struct counter *more)
-{
-	sum->packets += more->packets;
-	sum->bytes += more->bytes;
 }
 
 static void flows_count(struct traffic_flows *f, const struct conntrack_entry *entry)

@@ -27,10 +27,21 @@ enum traffic_verdict {
 	TRAFFIC_DROPPED, /* there are endpoints, but not on this node */
 };
 
+/* How an endpoint is chosen. The tables don't tell lc from rr. */
+enum traffic_scheduler {
+	TRAFFIC_RANDOM,
+	TRAFFIC_RR,
+	TRAFFIC_SH,
+	TRAFFIC_DH,
+	TRAFFIC_MH,
+};
+
 /* What becomes of new connections. */
 struct traffic_route {
 	enum traffic_verdict verdict;
 	uint32_t n_endpoints; /* to choose among */
+	enum traffic_scheduler scheduler;
+	bool hashes_port; /* the client's, as flag-2 has it */
 };
 
 /* Connections that are tracked at present. What they carried is zero without accounting. */
@@ -84,6 +95,10 @@ int traffic_build(struct counted_list *elements, struct counted_list *hairpins,
 		  struct traffic **ret);
 struct traffic *traffic_free(struct traffic *t); /* NULL is fine; returns NULL */
 DEFINE_CLEANUP(struct traffic, traffic_free);
+
+/* How endpoints of @f are chosen: "rr", "sh", ... as in the annotation, "random"; NULL: there are none. */
+const char *traffic_scheduler_word(const struct traffic_frontend *f);
+bool traffic_hashes_port(const struct traffic_frontend *f);
 
 /* Count a connection, if it is one to a frontend of @t. */
 void traffic_add_flow(struct traffic *t, const struct conntrack_entry *entry);

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
 import pytest
 
+from rig.agent import PROGRAM
 from rig.crowd import Crowd, client_ip, crowd, pod_ip
 
 N = 50
@@ -212,7 +214,27 @@ def test_what_is_not_known_is_told_once(many: Crowd) -> None:
     assert "kube-router.io/service.scheduler" in told[0]
     number = next(numbers)
     apply(many, [0, 1], number, scheduler="lc")
-    assert len(many.agent.logged(f"default/service-{number}.*service.scheduler")) == 1
+    told = many.agent.logged(f"default/service-{number}.*service.scheduler")
+    assert len(told) == 1
+    assert "as with rr" in told[0]
+
+
+SHOWN = [("", "random"), ("rr", "rr"), ("lc", "rr"), ("sh", "sh"), ("dh", "dh"), ("mh", "mh")]
+
+
+@pytest.mark.parametrize(("word", "shown"), SHOWN)
+def test_what_is_in_force_is_shown(many: Crowd, word: str, shown: str) -> None:
+    number = next(numbers)
+    flags = "flag-2" if word in ("sh", "mh") else ""
+    apply(many, [0, 1, -2], number, scheduler=word, flags=flags)
+    service = (PROGRAM, "services", f"--service=service-{number}")
+    ports = json.loads(many.node.run(*service, "--json"))["servicePorts"]
+    for frontend in ports[0]["frontends"]:
+        assert frontend["scheduler"] == shown
+        assert frontend.get("schedflags", "") == flags
+        assert len(frontend["endpoints"]) == 3
+    if shown != "random":
+        assert f"3 endpoints, {shown}{' ' * bool(flags)}{flags} " in many.node.run(*service)
 
 
 def test_other_nodes_fill_the_table_alike(many: Crowd) -> None:

@@ -119,14 +119,14 @@ static const char json_full[] =
 	"   \"bytesOut\": 0, \"endpoints\": []}]},\n"
 	"{\"namespace\": \"default\", \"name\": \"local\", \"port\": \"\", \"frontends\": [\n"
 	"  {\"address\": \"192.168.50.11\", \"protocol\": \"TCP\", \"port\": 30080,\n"
-	"   \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 1}, \"outside\": {\"verdict\": \"dropped\", \"endpoints\": 0},\n"
+	"   \"scheduler\": \"random\", \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 1}, \"outside\": {\"verdict\": \"dropped\", \"endpoints\": 0},\n"
 	"   \"connections\": 0, \"unserved\": 4, \"flows\": 0, \"packetsIn\": 0, \"packetsOut\": 0, \"bytesIn\": 0,\n"
 	"   \"bytesOut\": 0, \"endpoints\": [\n"
 	"     {\"address\": \"10.244.2.2\", \"port\": 8080, \"thisNode\": false, \"clients\": \"inside\",\n"
 	"      \"connections\": 0, \"flows\": 0, \"packetsIn\": 0, \"packetsOut\": 0, \"bytesIn\": 0, \"bytesOut\": 0}]}]},\n"
 	"{\"namespace\": \"default\", \"name\": \"web\", \"port\": \"http\", \"frontends\": [\n"
 	"  {\"address\": \"10.96.0.10\", \"protocol\": \"TCP\", \"port\": 80,\n"
-	"   \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 2}, \"outside\": {\"verdict\": \"balanced\", \"endpoints\": 2},\n"
+	"   \"scheduler\": \"random\", \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 2}, \"outside\": {\"verdict\": \"balanced\", \"endpoints\": 2},\n"
 	"   \"affinitySeconds\": 600, \"connections\": 12, \"unserved\": 0, \"flows\": 2, \"packetsIn\": 1234570,\n"
 	"   \"packetsOut\": 2469140, \"bytesIn\": 123457000, \"bytesOut\": 246914000, \"endpoints\": [\n"
 	"     {\"address\": \"10.244.1.2\", \"port\": 8080, \"thisNode\": true, \"clients\": \"all\",\n"
@@ -136,7 +136,7 @@ static const char json_full[] =
 	"      \"connections\": 5, \"flows\": 1, \"packetsIn\": 3, \"packetsOut\": 6, \"bytesIn\": 300,\n"
 	"      \"bytesOut\": 600}]},\n"
 	"  {\"address\": \"fd96::a\", \"protocol\": \"TCP\", \"port\": 80,\n"
-	"   \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 1}, \"outside\": {\"verdict\": \"balanced\", \"endpoints\": 1},\n"
+	"   \"scheduler\": \"random\", \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 1}, \"outside\": {\"verdict\": \"balanced\", \"endpoints\": 1},\n"
 	"   \"connections\": 1, \"unserved\": 0, \"flows\": 1, \"packetsIn\": 2, \"packetsOut\": 4, \"bytesIn\": 200,\n"
 	"   \"bytesOut\": 400, \"endpoints\": [\n"
 	"     {\"address\": \"fd44:0:0:1::2\", \"port\": 8080, \"thisNode\": true, \"clients\": \"all\",\n"
@@ -147,7 +147,7 @@ static const char json_without_accounting[] =
 	"{\"accounting\": false, \"servicePorts\": [\n"
 	"{\"namespace\": \"default\", \"name\": \"web\", \"port\": \"http\", \"frontends\": [\n"
 	"  {\"address\": \"10.96.0.10\", \"protocol\": \"TCP\", \"port\": 80,\n"
-	"   \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 1}, \"outside\": {\"verdict\": \"balanced\", \"endpoints\": 1},\n"
+	"   \"scheduler\": \"random\", \"inside\": {\"verdict\": \"balanced\", \"endpoints\": 1}, \"outside\": {\"verdict\": \"balanced\", \"endpoints\": 1},\n"
 	"   \"connections\": 12, \"unserved\": 0, \"flows\": 0, \"endpoints\": [\n"
 	"     {\"address\": \"10.244.1.2\", \"port\": 8080, \"thisNode\": false, \"clients\": \"all\",\n"
 	"      \"connections\": 7, \"flows\": 0}]}]}]}\n";
@@ -255,6 +255,29 @@ static void test_source_ranges(void **state)
 	assert_non_null(strstr(buf_text(&json), "\"sourceRanges\": [], "));
 }
 
+static void test_schedulers(void **state)
+{
+	struct reading_fixture *rd = *state;
+	_cleanup_(traffic_freep) struct traffic *t = NULL;
+	_cleanup_buf_ struct buf table = { 0 }, json = { 0 };
+
+	note_verdict(rd, SET_SERVICES, "10.96.0.10", 80, VERDICT_RR, 1, 0);
+	note_row(rd, SET_ENDPOINTS, "10.96.0.10", 80, 0, "10.244.1.2", 0);
+	note_verdict(rd, SET_SERVICES, "10.96.0.10", 81, VERDICT_SH_PORT, 1, 0);
+	note_row(rd, SET_ENDPOINTS, "10.96.0.10", 81, 0, "10.244.1.2", 0);
+	note_verdict(rd, SET_NO_ENDPOINTS, "10.96.0.10", 82, VERDICT_REFUSE, 0, 0);
+	t = traffic_of(rd);
+	services_print_table(t, 0, &table);
+	assert_non_null(strstr(buf_text(&table), ":80/TCP  1 endpoint, rr "));
+	assert_non_null(strstr(buf_text(&table), ":81/TCP  1 endpoint, sh flag-2 "));
+	assert_non_null(strstr(buf_text(&table), ":82/TCP  refused "));
+	services_print_json(t, &json);
+	assert_non_null(strstr(buf_text(&json), "\"scheduler\": \"rr\", "));
+	assert_non_null(
+		strstr(buf_text(&json), "\"scheduler\": \"sh\", \"schedflags\": \"flag-2\", "));
+	assert_null(strstr(strstr(buf_text(&json), "\"port\": 82"), "scheduler"));
+}
+
 static void test_H1_without_memory(void **state)
 {
 	_cleanup_(traffic_freep) struct traffic *t = sample(*state);
@@ -288,6 +311,7 @@ int main(void)
 		TRAFFIC_TEST(test_json_without_accounting_has_no_packets),
 		TRAFFIC_TEST(test_json_of_empty_tables),
 		TRAFFIC_TEST(test_source_ranges),
+		TRAFFIC_TEST(test_schedulers),
 		TRAFFIC_TEST(test_H1_without_memory),
 	};
 

@@ -132,6 +132,57 @@ static void test_endpoints_in_many_slots_are_counted_once(void **state)
 	assert_int_equal(t->frontends->endpoints[0].connections, 4 * 3 + 7);
 }
 
+static void test_schedulers(void **state)
+{
+	static const struct {
+		enum verdict verdict;
+		const char *word; /* with as many slots as endpoints, and with more */
+		const char *with_more;
+		bool port;
+	} cases[] = {
+		{ VERDICT_LB, "random", "random", false }, { VERDICT_RR, "rr", "rr", false },
+		{ VERDICT_SH, "sh", "mh", false },         { VERDICT_SH_PORT, "sh", "mh", true },
+		{ VERDICT_DH, "dh", "dh", false },
+	};
+	struct reading_fixture *rd = *state;
+	_cleanup_(traffic_freep) struct traffic *t = NULL;
+
+	for (uint16_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (uint16_t more = 0; more <= 1; more++) {
+			uint16_t port = (uint16_t)(2 * i + more + 1);
+
+			note_verdict(rd, SET_SERVICES, VIP, port, cases[i].verdict, 2, 0);
+			note_row(rd, SET_ENDPOINTS, VIP, port, 0, "10.244.1.2", 0);
+			note_row(rd, SET_ENDPOINTS, VIP, port, 1,
+				 more ? "10.244.1.2" : "10.244.1.3", 0);
+		}
+	note_verdict(rd, SET_NO_ENDPOINTS, VIP, 99, VERDICT_REFUSE, 0, 0);
+	t = traffic_of(rd);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t more = 0; more <= 1; more++) {
+			const struct traffic_frontend *f = &t->frontends[2 * i + more];
+
+			assert_string_equal(traffic_scheduler_word(f),
+					    more ? cases[i].with_more : cases[i].word);
+			assert_int_equal(traffic_hashes_port(f), cases[i].port);
+		}
+	assert_null(traffic_scheduler_word(&t->frontends[2 * ARRAY_SIZE(cases)]));
+}
+
+/* The list of the endpoints of this node is the only one that clients from outside have. */
+static void test_scheduler_of_a_local_frontend(void **state)
+{
+	struct reading_fixture *rd = *state;
+	_cleanup_(traffic_freep) struct traffic *t = NULL;
+
+	note_verdict(rd, SET_LOCAL_SERVICES, VIP, 80, VERDICT_LOCAL_SH, 2, 0);
+	note_verdict(rd, SET_NO_ENDPOINTS, VIP, 80, VERDICT_DROP, 0, 0);
+	note_row(rd, SET_LOCAL_ENDPOINTS, VIP, 80, 0, "10.244.1.2", 0);
+	note_row(rd, SET_LOCAL_ENDPOINTS, VIP, 80, 1, "10.244.1.2", 0);
+	t = traffic_of(rd);
+	assert_string_equal(traffic_scheduler_word(t->frontends), "mh");
+}
+
 static void test_local_policy_with_endpoints_here(void **state)
 {
 	struct reading_fixture *rd = *state;
@@ -364,6 +415,8 @@ int main(void)
 		cmocka_unit_test(test_S4_names_are_safe_whoever_wrote_them),
 		TRAFFIC_TEST(test_frontend_and_its_endpoints),
 		TRAFFIC_TEST(test_endpoints_in_many_slots_are_counted_once),
+		TRAFFIC_TEST(test_schedulers),
+		TRAFFIC_TEST(test_scheduler_of_a_local_frontend),
 		TRAFFIC_TEST(test_local_policy_with_endpoints_here),
 		TRAFFIC_TEST(test_local_policy_without_endpoints_here),
 		TRAFFIC_TEST(test_nobody_serves),

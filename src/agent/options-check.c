@@ -37,11 +37,19 @@ static bool is_general(const struct flag *f)
 	       f->offset == offsetof(struct options, verbosity);
 }
 
+static bool command_takes(const char *command, const struct flag *f)
+{
+	for (size_t i = 0; command && i < ARRAY_SIZE(f->commands) && f->commands[i]; i++)
+		if (strcmp(f->commands[i], command) == 0)
+			return true;
+	return false;
+}
+
 /* Whether @command is one with flags of its own, which takes no others. */
 static bool command_has_flags(const char *command)
 {
-	for (const struct flag *f = flags; command && f < flags + n_flags; f++)
-		if (f->command && strcmp(f->command, command) == 0)
+	for (const struct flag *f = flags; f < flags + n_flags; f++)
+		if (command_takes(command, f))
 			return true;
 	return false;
 }
@@ -53,10 +61,11 @@ static int check_command(const struct options *o, struct error *err)
 	for (const struct flag *f = flags; f < flags + n_flags; f++) {
 		if (!options_given(o, f->name) || is_general(f))
 			continue;
-		if (f->command && !own)
-			return error_set(err, -EDOM, "--%s is for kube-nft %s", f->name,
-					 f->command);
-		if (own && (!f->command || strcmp(f->command, o->command) != 0))
+		if (f->commands[0] && !own)
+			return error_set(err, -EDOM, "--%s is for kube-nft %s%s%s", f->name,
+					 f->commands[0], f->commands[1] ? " and kube-nft " : "",
+					 f->commands[1] ? f->commands[1] : "");
+		if (own && !command_takes(o->command, f))
 			return error_set(err, -EDOM, "kube-nft %s does not take --%s", o->command,
 					 f->name);
 	}

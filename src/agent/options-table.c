@@ -201,13 +201,15 @@ const struct flag flags[] = {
 	{ FLAG("loadbalancer-sync-period", loadbalancer_sync_period_ms, "1m"),
 	  .help = "for the allocator; no effect yet" },
 
-	{ .heading = "kube-nft services",
+	{ .heading = "kube-nft services, kube-nft policies",
 	  FLAG("namespace", namespace, NULL), .word = "NAMESPACE", .letter = 'n', .ours = true,
-	  .command = "services", .help = "only Services of this namespace" },
+	  .commands = { "services", "policies" }, .help = "only what is in this namespace" },
 	{ FLAG("service", service, NULL), .word = "NAME", .ours = true,
-	  .command = "services", .help = "only Services of this name" },
+	  .commands = { "services" }, .help = "only Services of this name" },
+	{ FLAG("pod", pod, NULL), .word = "NAME", .ours = true,
+	  .commands = { "policies" }, .help = "only pods of this name, and their policies" },
 	{ FLAG("json", json, NULL), .ours = true,
-	  .command = "services", .help = "print JSON, not a table" },
+	  .commands = { "services", "policies" }, .help = "print JSON, not a table" },
 };
 /* clang-format on */
 

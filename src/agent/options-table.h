@@ -32,8 +32,8 @@ struct flag {
 	const char *preset;  /* the default, as it would be typed; NULL: false, 0 or empty */
 	const char *word;    /* stands for the value in the usage text; NULL: the kind's */
 	const char *help;
-	const char *
-		command; /* takes it, and no other flags but the general switches; NULL: the others */
+	/* These take it, and no other flags but the general switches; NULL: the others do. */
+	const char *commands[2];
 	enum flag_kind kind; /* of its value */
 	size_t offset;       /* of its field in struct options */
 	char letter;         /* short form; 0: none */

@@ -28,15 +28,17 @@ static void usage_flag(const struct flag *f)
 
 void options_usage(void)
 {
-	puts("Usage: kube-nft [--kubeconfig FILE | --manifests DIR] --run-router=false\n"
-	     "                --run-firewall=false [FLAG...]\n"
+	puts("Usage: kube-nft [--kubeconfig FILE | --manifests DIR] --run-router=false [FLAG...]\n"
 	     "       kube-nft render --manifests DIR --hostname-override NODE [FLAG...]\n"
 	     "       kube-nft services [-n NAMESPACE] [--service NAME] [--json]\n"
+	     "       kube-nft policies [-n NAMESPACE] [--pod NAME] [--json]\n"
 	     "\n"
-	     "Kubernetes Services on this node, in nftables. The flags are kube-router's. `render`\n"
-	     "prints the node's whole ruleset instead of loading it, and needs no privileges.\n"
+	     "Kubernetes Services and NetworkPolicies on this node, in nftables. The flags are\n"
+	     "kube-router's. `render` prints the node's whole ruleset instead of loading it, and needs\n"
+	     "no privileges.\n"
 	     "`services` prints the Services that this node's kernel has, their endpoints, and how\n"
-	     "many connections each got.\n"
+	     "many connections each got; `policies` prints which NetworkPolicies select which of\n"
+	     "its pods, what each allows, and what was refused.\n"
 	     "Defaults are in parentheses; a flag without one is off, or empty. --FLAG alone means\n"
 	     "--FLAG=true; lists may be repeated; durations look like 300ms, 90s or 1h30m.");
 	for (const struct flag *f = flags; f < flags + n_flags; f++) {

@@ -107,9 +107,9 @@ struct options {
 	struct prefix_list loadbalancer_ip_range;
 	bool loadbalancer_default_class;
 	uint64_t loadbalancer_sync_period_ms;
-	/* kube-nft services, ours */
+	/* kube-nft services, kube-nft policies, ours */
 	bool json;
-	char *namespace, *service; /* NULL: all */
+	char *namespace, *service, *pod; /* NULL: all */
 
 	const char *command; /* set before options_parse(): the command word; NULL: the agent */
 	uint64_t given[2];   /* bit set: rows of the flag table that the command line named */

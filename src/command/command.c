@@ -9,6 +9,7 @@ static const struct {
 	const char *name;
 	command_fn run;
 } commands[] = {
+	{ "policies", command_policies },
 	{ "render", command_render },
 	{ "services", command_services },
 };

@@ -16,4 +16,7 @@ int command_render(const struct options *o);
 /* kube-nft services: what this node's kernel has and has counted, to standard output. */
 int command_services(const struct options *o);
 
+/* kube-nft policies: which policies select which pod of this node, what they allow, what was refused. */
+int command_policies(const struct options *o);
+
 #endif

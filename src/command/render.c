@@ -1,6 +1,5 @@
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/node.h"
@@ -9,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "command/command.h"
+#include "command/output.h"
 #include "ruleset/ruleset.h"
 #include "ruleset/template.h"
 
@@ -20,11 +20,7 @@ static int whole_print(const struct transaction *whole, const struct options *o,
 		template_print(AF_INET, whole, &text);
 	if (o->enable_ipv6)
 		template_print(AF_INET6, whole, &text);
-	if (buf_error(&text) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (fwrite(buf_text(&text), 1, text.len, stdout) != text.len || fflush(stdout) != 0)
-		return error_errno(err, errno, "write to standard output");
-	return 0;
+	return output_write(&text, err);
 }
 
 static int node_render(struct node_state *n, const struct options *o, struct error *err)

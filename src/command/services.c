@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -9,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "command/command.h"
+#include "command/output.h"
 #include "command/services-print.h"
 #include "traffic/read.h"
 #include "traffic/traffic.h"
@@ -29,11 +29,7 @@ static int services_print(const struct traffic *t, const struct options *o, stru
 		services_print_json(t, &text);
 	else
 		services_print_table(t, terminal_width(), &text);
-	if (buf_error(&text) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (fwrite(buf_text(&text), 1, text.len, stdout) != text.len || fflush(stdout) != 0)
-		return error_errno(err, errno, "write to standard output");
-	return 0;
+	return output_write(&text, err);
 }
 
 /* What the table itself can't say. */

@@ -261,9 +261,8 @@ static int define_chain(struct block *block, const struct policy_state *st,
 	d->family = family;
 	d->name = arena_strdup(block->arena, definition_policy_name(policy_kinds[direction],
 								    st->namespace, st->name, text));
-	d->comment = block_comment(block, st->closed ?
-						  "it could not be rendered: it allows nothing" :
-						  "what the policy allows");
+	d->comment = block_comment(block, st->closed ? DEFINITION_CLOSED_COMMENT :
+						       "what the policy allows");
 	if (!d->name || !d->comment)
 		return -ENOMEM;
 	if (!rules || rules->n == 0)

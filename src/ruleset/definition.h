@@ -57,6 +57,9 @@ struct definition_rule {
 	const char *policy; /* a policy's chain */
 };
 
+/* The comment of the chain of a policy that could not be rendered. */
+#define DEFINITION_CLOSED_COMMENT "it could not be rendered: it allows nothing"
+
 /* Texts are owned by the block and safe: see comment_from(). */
 struct definition {
 	uint8_t kind; /* enum definition_kind */

@@ -6,78 +6,23 @@ import contextlib
 import copy
 import errno
 import itertools
+import json
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from rig.agent import wait_until
+from rig.agent import PROGRAM, wait_until
+from rig.netpol.cluster import Cluster, policy
 from rig.netpol.enforcer import Agents
-from rig.netpol.network import Network, Place
-from rig.netpol.world import World, fixture, name_of, pod_addresses
+from rig.netpol.network import Network
+from rig.netpol.world import World, fixture
 from rig.nflog import Log
-from rig.objects import Object
 
 FIXTURE = fixture()
 NO_ANSWER_S = 0.5
 HANG_S = 10.0
 PORTS = itertools.count(5000)
-
-
-def policy(name: str, **spec: Any) -> Object:
-    namespace, plain = name.split("/")
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"namespace": namespace, "name": plain},
-        "spec": {"podSelector": {}, **spec},
-    }
-
-
-@dataclass
-class Cluster:
-    """A network, its agents, and the objects that they were told of."""
-
-    network: Network
-    agents: Agents
-    world: World
-
-    def tell(self, *policies: Object) -> None:
-        """These are the policies now, and the agents have heard of them."""
-        self.world.policies = {name_of(made): made for made in policies}
-        self.follow()
-
-    def follow(self) -> None:
-        self.agents.follow(self.world)
-        for name, agent in self.agents.agents.items():
-            wanted = _objects(agent.render())
-
-            def same(name: str = name, wanted: str = wanted) -> bool:
-                return _objects(self.network.nodes[name].run("nft", "list", "ruleset")) == wanted
-
-            wait_until("the agents have followed", same)
-
-    def place(self, name: str) -> Place:
-        if name in self.network.nodes:
-            return self.network.nodes[name]
-        return self.network.pods[name][1]
-
-    def address(self, name: str, family: int = 4) -> str:
-        if name in self.network.nodes:
-            listed = [a["address"] for a in self.world.nodes[name]["status"]["addresses"]]
-        else:
-            listed = pod_addresses(self.world.pods[name])
-        return next(a for a in listed if (":" in a) == (family == 6))
-
-
-def _objects(text: str) -> str:
-    """The sets and chains of network policy, and who is in the maps: enough to know a state."""
-    words = text.replace(",", " ").replace("\n", " ").split()
-    return " ".join(
-        sorted({w for w in words if "gress/" in w or "gress-" in w or w.startswith("pods-")})
-    )
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["routed", "bridged"])
@@ -314,6 +259,12 @@ def test_H16_default_deny_holds_who_is_not_known() -> None:
         for pair in (("x/a", "x/c"), ("x/c", "x/a"), ("x/b", "x/a"), ("x/a", "x/b")):
             with pytest.raises(OSError, match="refused|reset"):
                 Line(cluster, *pair, socket.SOCK_STREAM)
+        told = json.loads(network.nodes["node-a"].run(PROGRAM, "policies", "--json"))
+        assert told["defaultDeny"]
+        assert told["unknownPods"]["packets"] >= 4
+        # Those that no policy selects are known all the same.
+        known = {f"{pod['namespace']}/{pod['name']}": pod["ingress"] for pod in told["pods"]}
+        assert known == {"x/c": None, "y/b": None, "z/a": None, "z/c": None}
         with lines(cluster, ("x/a", "node-a"), ("node-a", "x/a"), ("x/b", "x/c")) as open_ones:
             for line in open_ones:
                 line.exchange()

@@ -10,11 +10,9 @@ from types import FrameType
 import pytest
 
 from rig.agent import PROGRAM, REPOSITORY, Agent
-from rig.client import kernel_has_sctp
+from rig.client import PROTOCOLS
 from rig.cluster import Cluster
 from rig.netns import sweep
-
-PROTOCOLS = ["TCP", "UDP", "SCTP"] if kernel_has_sctp() else ["TCP", "UDP"]
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -10,10 +10,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from conftest import PROTOCOLS
 from rig import frontends, objects
 from rig.agent import Agent
-from rig.client import DROP_S, HANG_S, ask, connected, family_of, greet, outcome, outcomes, pods_met
+from rig.client import (
+    DROP_S,
+    HANG_S,
+    PROTOCOLS,
+    ask,
+    connected,
+    family_of,
+    greet,
+    outcome,
+    outcomes,
+    pods_met,
+)
 from rig.cluster import FLAGS, Cluster, cluster_ip, external_ip, load_balancer_ip
 from rig.frontends import Frontends, everywhere
 from rig.netns import Namespace

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import PROTOCOLS
 from rig import frontends, objects
 from rig.agent import Agent, wait_until
-from rig.client import ask, pods_met
+from rig.client import PROTOCOLS, ask, pods_met
 from rig.cluster import Cluster, cluster_ip
 from rig.frontends import Frontends, everywhere
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import PROTOCOLS
 from rig import frontends, objects
 from rig.agent import Agent
-from rig.client import ask, outcomes, pods_met
+from rig.client import PROTOCOLS, ask, outcomes, pods_met
 from rig.cluster import FLAGS, Cluster, cluster_ip
 from rig.frontends import Frontends, everywhere
 from rig.ruleset import element_packets

@@ -44,6 +44,9 @@ def kernel_has_sctp() -> bool:
     return True
 
 
+PROTOCOLS = ["TCP", "UDP", "SCTP"] if kernel_has_sctp() else ["TCP", "UDP"]
+
+
 def family_of(address: str) -> int:
     """The socket family of a literal address."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -33,7 +33,7 @@ KINDS = ("cluster-ip", "external-ip", "load-balancer-ip")
 # No Service has it, in any of the ranges.
 NOBODY = 250
 CLOSED = 81
-ETH_P_IP = 0x0800
+ETH_P = {4: 0x0800, 6: 0x86DD}
 SPOOFER_PORT = 4444
 
 
@@ -483,8 +483,13 @@ def test_O4_pods_that_share_an_address_stay_apart(
 
 
 def udp_packet(source: str, destination: str, port: int) -> bytes:
-    """An IPv4 packet whole, so that its addresses may be anybody's."""
+    """A packet whole, so that its addresses may be anybody's."""
     udp = struct.pack("!HHHH", SPOOFER_PORT, port, 12, 0) + b"who\n"
+    if ":" in source:
+        addresses = b"".join(socket.inet_pton(socket.AF_INET6, a) for a in (source, destination))
+        pseudo = addresses + struct.pack("!II", len(udp), socket.IPPROTO_UDP)
+        udp = udp[:6] + struct.pack("!H", checksum(pseudo + udp)) + udp[8:]
+        return struct.pack("!IHBB", 6 << 28, len(udp), socket.IPPROTO_UDP, 64) + addresses + udp
     head = struct.pack("!BBHHHBB", 0x45, 0, 20 + len(udp), 1, 0, 64, socket.IPPROTO_UDP)
     addresses = socket.inet_aton(source) + socket.inet_aton(destination)
     return head + struct.pack("!H", checksum(head + addresses)) + addresses + udp
@@ -495,7 +500,7 @@ def send_from(place: Namespace, neighbour: Namespace, device: str, packet: bytes
     link = json.loads(neighbour.run("ip", "-json", "link", "show", device))[0]
     with place.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as sock:
         mac = bytes.fromhex(link["address"].replace(":", ""))
-        sock.sendto(packet, ("eth0", ETH_P_IP, 0, 0, mac))
+        sock.sendto(packet, ("eth0", ETH_P[6 if packet[0] >> 4 == 6 else 4], 0, 0, mac))
 
 
 def test_N19_loopback_is_not_reached_from_outside(web: Frontends) -> None:
@@ -519,20 +524,31 @@ def test_N19_loopback_is_not_reached_from_outside(web: Frontends) -> None:
         assert node.run("sysctl", "-n", f"net.ipv4.conf.{interface}.route_localnet").strip() == "0"
 
 
-def test_N19_pod_is_not_taken_for_the_node(cluster: Cluster, agent: Agent) -> None:
+def test_N19_pod_is_not_taken_for_the_node(cluster: Cluster, agent: Agent, family: int) -> None:
     shell, node, target = cluster.pods["shell"], cluster.node1, cluster.pods["web-1"]
-    made = everywhere(cluster, "spoofed", "web-1", protocols=["UDP"])
+    made = everywhere(cluster, f"spoofed-{family}", "web-1", protocols=["UDP"])
     cluster.settle(agent)
-    at = made.at("cluster-ip", 4)
-    with target.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP)) as witness:
+    at, own = made.at("cluster-ip", family), shell.ips[family]
+    protocol, header = ETH_P[family], {4: 20, 6: 40}[family]
+    places = {4: slice(12, 16), 6: slice(8, 24)}
+    with target.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(protocol)) as witness:
         witness.settimeout(HANG_S)
-        send_from(shell, node, "kube-bridge", udp_packet(shell.ips[4], *at))
-        send_from(shell, node, "kube-bridge", udp_packet(node.ips[4], *at))
-        send_from(shell, node, "kube-bridge", udp_packet(node.gateways[4], *at))
+        for source in (own, node.ips[family], node.gateways[family]):
+            send_from(shell, node, "kube-bridge", udp_packet(source, *at))
         assert ask(shell, *at, "UDP").pod == "web-1"
-        seen = [witness.recv(2000)]
-        while seen[-1][20:22] == struct.pack("!H", SPOOFER_PORT):
-            seen.append(witness.recv(2000))
+
+        def next_source() -> tuple[str, bool]:
+            """Of the next datagram for the Service's port, and whether it was made here."""
+            while True:
+                packet = witness.recv(2000)
+                ports = struct.unpack("!HH", packet[header : header + 4])
+                next_header = packet[9] if family == 4 else packet[6]
+                if next_header == socket.IPPROTO_UDP and ports[1] == 8080:
+                    source = socket.inet_ntop(family_of(own), packet[places[family]])
+                    return source, ports[0] == SPOOFER_PORT
+
+        seen = [next_source()]
+        while seen[-1][1]:
+            seen.append(next_source())
     # The one that was no lie, and what was sent last.
-    sources = [socket.inet_ntoa(packet[12:16]) for packet in seen]
-    assert sources == [shell.ips[4], shell.ips[4]]
+    assert seen == [(own, True), (own, False)]

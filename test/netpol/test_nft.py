@@ -63,6 +63,8 @@ V6 = "fd01::2 fd02::3 UDP 53"
         ("meta l4proto { tcp, sctp }", [V4]),
         ("meta nfproto ipv6", [V6]),
         ("ct state new", [V4, V6]),
+        ('iifname "kube-bridge"', []),
+        ('iif != "lo"', [V4, V6]),
         ("ct state established,related", []),
         ("ct direction original", [V4, V6]),
         ("ct direction reply", []),
@@ -207,7 +209,7 @@ def test_hooks(space: Namespace, text: str, own: bool, accepted: bool) -> None:
     "rule",
     [
         "ip ttl 1 drop",
-        "meta iifname eth0 drop",
+        "meta oifname eth0 drop",
         "meta mark 1 drop",
         "tcp flags syn drop",
         "limit rate 1/second drop",

@@ -127,7 +127,11 @@ int firewall_build(const struct defined_list *definitions, const struct dump *el
 	f->arena = arena_new(65536);
 	if (!f->arena)
 		return -ENOMEM;
-	b.words = (struct words_source){ definitions, elements, f->arena };
+	b.words = (struct words_source){ definitions, elements, f->arena,
+					 arena_array(f->arena, definitions->n,
+						     sizeof(struct firewall_words)) };
+	if (!b.words.known)
+		return -ENOMEM;
 	f->unknown = definitions->unknown;
 	f->invalid = definitions->invalid;
 	r = policies_build(&b);

@@ -47,29 +47,37 @@ struct slice {
 	size_t n;
 };
 
-static struct slice slice_of(const struct words_source *s, const struct element *in)
+/* The first element that does not come before the set of @in, or, @behind, comes behind it. */
+static size_t bound(const struct dump *d, const struct element *in, bool behind)
 {
-	const struct element *all = s->elements->elements;
-	size_t first = 0, end = s->elements->n, n = 0;
+	size_t first = 0, end = d->n;
 
 	while (first < end) {
 		size_t middle = first + (end - first) / 2;
+		int c = element_set_cmp(&d->elements[middle], in);
 
-		if (element_set_cmp(&all[middle], in) < 0)
+		if (c < 0 || (behind && c == 0))
 			first = middle + 1;
 		else
 			end = middle;
 	}
-	while (first + n < s->elements->n && element_set_cmp(&all[first + n], in) == 0)
-		n++;
-	return (struct slice){ all + first, n };
+	return first;
+}
+
+static struct slice slice_of(const struct words_source *s, const struct element *in)
+{
+	size_t first = bound(s->elements, in, false);
+
+	return (struct slice){ s->elements->elements + first,
+			       bound(s->elements, in, true) - first };
 }
 
 /* A set as it is named in rules. */
 struct named_set {
 	enum definition_kind kind;
-	const char *comment;    /* safe; its name, when it has none */
-	struct slice slices[2]; /* by family */
+	const char *comment;           /* safe; its name, when it has none */
+	const struct defined *defined; /* of one family; NULL: it is not there */
+	struct slice slices[2];        /* by family */
 };
 
 static int set_find(const struct words_source *s, const char *name, struct named_set *ret)
@@ -86,6 +94,8 @@ static int set_find(const struct words_source *s, const char *name, struct named
 
 		if (d && definition_id(&d->definition, &in.id))
 			ret->slices[f] = slice_of(s, &in);
+		if (d)
+			ret->defined = d;
 		if (d && *d->definition.comment)
 			comment = d->definition.comment;
 	}
@@ -217,24 +227,34 @@ static int words_of_names(const struct words_source *s, const struct named_set *
 	return r < 0 ? r : count_pods(set, &ret->n_pods);
 }
 
+static int words_make(const struct words_source *s, const struct named_set *set,
+		      struct firewall_words *ret)
+{
+	switch (set->kind) {
+	case DEFINITION_PODS:
+		return words_of_pods(s, set, ret);
+	case DEFINITION_BLOCK:
+		return words_of_block(s, set, ret);
+	case DEFINITION_PORTS:
+		return words_of_ports(s, set, ret);
+	default:
+		return words_of_names(s, set, ret);
+	}
+}
+
 int words_of_set(const struct words_source *source, const char *name, struct firewall_words *ret)
 {
+	struct firewall_words made = { 0 }, *known;
 	struct named_set set;
 	int r = set_find(source, name, &set);
 
-	*ret = (struct firewall_words){ 0 };
 	if (r < 0)
 		return r;
-	switch (set.kind) {
-	case DEFINITION_PODS:
-		return words_of_pods(source, &set, ret);
-	case DEFINITION_BLOCK:
-		return words_of_block(source, &set, ret);
-	case DEFINITION_PORTS:
-		return words_of_ports(source, &set, ret);
-	default:
-		return words_of_names(source, &set, ret);
-	}
+	known = set.defined ? &source->known[set.defined - source->definitions->items] : &made;
+	if (known->n == 0)
+		r = words_make(source, &set, known);
+	*ret = *known;
+	return r;
 }
 
 int words_of_owners(const struct words_source *source, const char *name, struct firewall_words *ret)

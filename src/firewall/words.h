@@ -12,6 +12,7 @@ struct words_source {
 	const struct defined_list *definitions;
 	const struct dump *elements;
 	struct arena *arena;
+	struct firewall_words *known; /* of each definition, once told: many rules have one set */
 };
 
 /* What set @name holds. 0, -ENOMEM. */

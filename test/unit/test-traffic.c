@@ -147,8 +147,8 @@ static void test_schedulers(void **state)
 	struct reading_fixture *rd = *state;
 	_cleanup_(traffic_freep) struct traffic *t = NULL;
 
-	for (uint16_t i = 0; i < ARRAY_SIZE(cases); i++)
-		for (uint16_t more = 0; more <= 1; more++) {
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (size_t more = 0; more <= 1; more++) {
 			uint16_t port = (uint16_t)(2 * i + more + 1);
 
 			note_verdict(rd, SET_SERVICES, VIP, port, cases[i].verdict, 2, 0);

@@ -62,8 +62,11 @@ void output_columns(const struct buf *cells, struct buf *out)
 	const char *line = buf_text(cells);
 	struct columns c = { 0 };
 
-	if (buf_error(cells) < 0)
+	/* What memory was too short for may end in the middle of a line. */
+	if (buf_error(cells) < 0) {
 		out->error = buf_error(cells);
+		return;
+	}
 	columns_measure(&c, line);
 	while (*line) {
 		size_t len = strcspn(line, "\n");

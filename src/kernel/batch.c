@@ -111,7 +111,7 @@ static void batch_frame(struct batch *b, uint16_t type, uint32_t generation)
 
 void batch_begin(struct batch *b, const char *table, uint32_t generation)
 {
-	b->table = table;
+	batch_table(b, table);
 	batch_frame(b, NFNL_MSG_BATCH_BEGIN, generation);
 }
 
@@ -120,24 +120,43 @@ void batch_end(struct batch *b)
 	batch_frame(b, NFNL_MSG_BATCH_END, 0);
 }
 
-void batch_add_table(struct batch *b, uint8_t family, const char *comment)
+void batch_table(struct batch *b, const char *table)
+{
+	b->table = table;
+}
+
+static void batch_new_table(struct batch *b, uint8_t family, const char *comment, uint32_t flags)
 {
 	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWTABLE, family, NLM_F_CREATE);
 
 	if (!nlh)
 		return;
+	mnl_attr_put_u32(nlh, NFTA_TABLE_FLAGS, htonl(flags));
 	if (comment)
 		attr_put_comment(nlh, NFTA_TABLE_USERDATA, NFTNL_UDATA_TABLE_COMMENT, comment);
 	batch_close(b, nlh);
 }
 
+void batch_add_dormant_table(struct batch *b, uint8_t family, const char *comment)
+{
+	batch_new_table(b, family, comment, NFT_TABLE_F_DORMANT);
+}
+
+void batch_wake_table(struct batch *b, uint8_t family)
+{
+	batch_new_table(b, family, NULL, 0);
+}
+
 void batch_delete_table(struct batch *b, uint8_t family)
 {
-	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_DELTABLE, family, 0);
+	struct nlmsghdr *nlh = batch_open(b, NFT_MSG_NEWTABLE, family, NLM_F_CREATE);
 
-	if (!nlh)
-		return;
-	batch_close(b, nlh);
+	/* Adding it first makes the deletion right whether it is there or not. */
+	if (nlh)
+		batch_close(b, nlh);
+	nlh = batch_open(b, NFT_MSG_DELTABLE, family, 0);
+	if (nlh)
+		batch_close(b, nlh);
 }
 
 void batch_add_chain_name(struct batch *b, uint8_t family, const char *name)
@@ -208,7 +227,7 @@ static size_t batch_changes_message(struct batch *b, const struct change *change
 	for (; i < n && nlh->nlmsg_len < ELEMENTS_FULL_BYTES; i++) {
 		const struct element *e = &changes[i].element;
 
-		if (changes[i].add != add)
+		if (changes[i].add != add || changes[i].ahead)
 			continue;
 		if (element_set_cmp(e, first) != 0 || (per_message && count == per_message))
 			break;
@@ -226,7 +245,7 @@ void batch_changes(struct batch *b, const struct change *changes, size_t n, bool
 	size_t i = 0;
 
 	while (i < n && b->error == 0) {
-		if (changes[i].add == add)
+		if (changes[i].add == add && !changes[i].ahead)
 			i = batch_changes_message(b, changes, n, i, per_message);
 		else
 			i++;

@@ -43,8 +43,12 @@ struct batch {
 /* A batch for tables of the name @table. With @generation not 0 the kernel refuses it (-ERESTART) when
  * its generation is another one. */
 void batch_begin(struct batch *b, const char *table, uint32_t generation);
-void batch_add_table(struct batch *b, uint8_t family, const char *comment);
-/* The table must be there. Deletes all that is in it. */
+/* The messages to come are about tables of this name. */
+void batch_table(struct batch *b, const char *table);
+/* Packets pass it by until it is woken. */
+void batch_add_dormant_table(struct batch *b, uint8_t family, const char *comment);
+void batch_wake_table(struct batch *b, uint8_t family);
+/* With all that is in it, whether it is there or not. */
 void batch_delete_table(struct batch *b, uint8_t family);
 /* A regular chain. */
 void batch_add_chain_name(struct batch *b, uint8_t family, const char *name);
@@ -54,7 +58,8 @@ void batch_delete_chain(struct batch *b, uint8_t family, const char *name);
 /* With its elements. */
 void batch_delete_set(struct batch *b, uint8_t family, const char *name);
 /* The @n changes that are additions (or, with @add false, deletions) as element messages with at most
- * @per_message elements (0: as many as fit). They are sorted by set and family. */
+ * @per_message elements (0: as many as fit); those that went ahead are left out. They are sorted by set
+ * and family. */
 void batch_changes(struct batch *b, const struct change *changes, size_t n, bool add,
 		   size_t per_message);
 /* A message of any other kind: open it, put what belongs behind the table's name (at most

@@ -76,9 +76,15 @@ static int read_skeleton(struct reading *rd, size_t f, struct error *err)
 	_cleanup_(skeleton_freep) struct skeleton *found = NULL;
 	struct skeleton *want = rd->t->skeletons[f];
 	char comment[TEMPLATE_COMMENT_MAX];
+	enum table_presence interim;
 	const char *difference;
 	int r;
 
+	r = tables_presence(rd->t, families[f], INTERIM_TABLE, &interim, err);
+	if (r < 0)
+		return r;
+	if (interim != TABLE_ABSENT)
+		amiss(rd, families[f], "was being replaced");
 	r = skeleton_read(rd->t->nl, families[f], TABLE_NAME, &found, err);
 	if (r == -ENOENT) {
 		if (want)

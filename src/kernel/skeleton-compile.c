@@ -39,9 +39,7 @@ static int staging_delete(struct netlink *nl, uint8_t family, struct error *err)
 {
 	_cleanup_batch_ struct batch b = { 0 };
 
-	/* Adding it first makes the deletion right whether it is there or not. */
 	batch_begin(&b, STAGING_TABLE, 0);
-	batch_add_table(&b, family, NULL);
 	batch_delete_table(&b, family);
 	batch_end(&b);
 	return batch_commit(&b, nl, NULL, err);

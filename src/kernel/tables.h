@@ -1,7 +1,7 @@
 /* tables.h - our tables in the kernel, one a family: replaced whole, changed by differences, compared.
  *
- * Only tables of our name are ever touched. Every commit covers both families and is atomic: whatever
- * fails, the tables stay as they were.
+ * Only tables of our name are ever touched (and "kube-nft-interim", which stands in for them while they are
+ * replaced). What packets meet changes in both families at once or, whatever fails, not at all.
  */
 #ifndef KUBE_NFT_KERNEL_TABLES_H
 #define KUBE_NFT_KERNEL_TABLES_H
@@ -53,8 +53,9 @@ struct commit {
 int tables_commit(struct tables *t, const struct transaction *tx, struct commit *ret,
 		  struct error *err);
 
-/* Replace everything by @whole (settled, additions only) in one transaction, keeping what clients'
- * affinity was learned, unless that is too much (TABLES_MAX_CARRIED). A table of a family that is off is deleted. */
+/* Replace everything by @whole (settled, additions only), keeping what clients' affinity was learned, unless
+ * that is too much (TABLES_MAX_CARRIED). A table of a family that is off is deleted. After an error either
+ * the tables before or all of @whole are in force; tables_reconcile() goes on from there. */
 int tables_replace(struct tables *t, const struct transaction *whole, struct commit *ret,
 		   struct error *err);
 

@@ -22,6 +22,7 @@ struct change {
 	struct counter counter; /* what an addition begins with; the kernel module puts it in */
 	uint32_t order;         /* when it was noted, until the transaction is settled */
 	bool add;
+	bool ahead; /* the kernel module has sent it already, before the others */
 };
 
 struct definition_change {

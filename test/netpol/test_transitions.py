@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from rig import objects
 from rig.client import ask, connected, greet
 from rig.netpol.enforcer import Agents
 from rig.netpol.guards import PORT, Scene, ingress, policy
@@ -95,6 +96,48 @@ def test_while_the_agents_restart(stage: Stage, how: int) -> None:
                 agent.start()
             stage.agents.settle()
             guards.wait_connections(10)
+
+
+def crowd(turn: int) -> list[Object]:
+    """A Service whose endpoints, others at each turn, are 20,000 elements: a transaction with them takes
+    the kernel so long that packets meet every state on the way."""
+    ports = [objects.port(1000 + n, target=1000 + n, name=f"p{n}") for n in range(40)]
+    service = objects.service("crowd", ["10.96.200.1"], ports)
+    addresses = [f"10.200.{turn % 256}.{n}" for n in range(250)]
+    addresses += [f"10.201.{turn % 256}.{n}" for n in range(250)]
+    return [service, objects.slice_of(service, [objects.endpoint(a) for a in addresses])]
+
+
+def test_during_upgrade_and_downgrade(stage: Stage, upgraded: str) -> None:
+    refuse = ("nft", "list", "chain", "ip6", "kube-nft", "refuse")
+    objects.write_manifest(stage.agents.manifests.directory, "crowd", *crowd(0))
+    stage.agents.settle()
+    with stage.guarded() as guards:
+        for program in (upgraded, next(iter(stage.agents.agents.values())).program):
+            for agent in stage.agents.agents.values():
+                agent.stop()
+                agent.program = program
+                agent.start()
+                guards.wait_connections(5)
+            stage.agents.settle()
+            for node in stage.network.nodes.values():
+                assert ("counter" in node.run(*refuse)) == (program == upgraded)
+
+
+def test_while_a_policy_and_20000_elements_change_together(stage: Stage) -> None:
+    """The policy has other sets of ports and networks each time, which mean the same for who is there."""
+    directory = stage.agents.manifests.directory
+    stage.world.policies.pop("x/guard")
+    with contextlib.ExitStack() as cleanup:
+        for turn in range(8):
+            peers = [OWN_NAMESPACE, {"ipBlock": {"cidr": f"192.0.2.{turn}/32"}}]
+            guard = ingress("x/guard", POD_A, *peers)
+            guard["spec"]["ingress"][0]["ports"] = [{"port": PORT, "endPort": PORT + turn}]
+            objects.write_manifest(directory, "guard-and-crowd", guard, *crowd(turn))
+            stage.tell()
+            if turn == 0:
+                guards = cleanup.enter_context(stage.guarded())
+            guards.wait_connections(2)
 
 
 def closing_time(stage: Stage, client: str, server: str) -> float:

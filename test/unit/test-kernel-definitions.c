@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "kernel-fixture.h"
+#include "kernel/netlink.h"
 
 static const uint8_t families[] = { AF_INET, AF_INET6 };
 
@@ -323,6 +324,96 @@ static void test_O8_the_chain_that_is_refused_is_named(struct kernel *k)
 	assert_false(nft_try(k, "list chain ip kube-nft ingress/default/good"));
 }
 
+static uint32_t generation(struct kernel *k)
+{
+	uint32_t now;
+
+	assert_int_equal(netlink_generation(k->nl, &now, NULL), 0);
+	return now;
+}
+
+/* Rules that came into force with the elements of a set might find it empty. */
+static void test_new_sets_go_ahead_of_rules(struct kernel *k)
+{
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	uint32_t before;
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	before = generation(k);
+	want_sets(k, &tx);
+	want_policy(k, 2, &tx);
+	commit(k, &tx);
+	assert_int_equal(generation(k), before + 2);
+	assert_reconciles(k, TABLES_EQUAL);
+	want_policy(k, ARRAY_SIZE(all_rules), &tx);
+	commit(k, &tx);
+	assert_int_equal(generation(k), before + 3);
+
+	/* Also in a repair, which is made for one generation. */
+	nft(k, "flush chain ip kube-nft " POLICY "; delete set ip kube-nft " BLOCK);
+	before = generation(k);
+	assert_reconciles(k, TABLES_ADOPTED);
+	assert_int_equal(generation(k), before + 2);
+	assert_reconciles(k, TABLES_EQUAL);
+}
+
+static void test_O8_new_sets_stay_behind_a_refusal(struct kernel *k)
+{
+	static const struct definition_rule bad[] = { { .shape = RULE_PEER, .peer = "pods-0" } };
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	_cleanup_free_ char *before = NULL, *after = NULL;
+	struct block *b;
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	before = listed(k);
+	want_sets(k, &tx);
+	assert_int_equal(block_new(0, &b), 0);
+	define(b, DEFINITION_INGRESS_POLICY, AF_INET, POLICY, bad, 1);
+	replace(k, "policy", b, &tx);
+	assert_int_equal(transaction_settle(&tx), 0);
+	assert_int_equal(tables_commit(k->tables, &tx, &k->commit, &k->err), -ENOENT);
+	assert_non_null(k->commit.refused);
+	assert_string_equal(k->commit.refused->name, POLICY);
+	assert_null(k->commit.culprit);
+
+	replace(k, "policy", NULL, NULL);
+	assert_reconciles(k, TABLES_EQUAL);
+	replace(k, "sets", NULL, NULL);
+	assert_int_equal(tables_sweep(k->tables, k->ruleset, &k->err), 0);
+	after = listed(k);
+	assert_string_equal(before, after);
+}
+
+static void test_O8_element_of_a_new_set_that_is_refused_is_named(struct kernel *k)
+{
+	struct definition d = { .kind = DEFINITION_BLOCK, .name = BLOCK };
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	struct block *b;
+
+	kernel_open(k, true, true);
+	kernel_replace(k);
+	assert_int_equal(block_new(0, &b), 0);
+	define(b, DEFINITION_BLOCK, AF_INET, BLOCK, NULL, 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct element *e = block_add(b);
+
+		*e = element_make(SET_BLOCK, AF_INET, 1 + i, 0);
+		e->comment = NULL;
+		assert_true(definition_id(&d, &e->id));
+		if (i == 0)
+			memset(e->other, 0xff, 4); /* overlaps the next */
+	}
+	replace(k, "sets", b, &tx);
+	assert_int_equal(transaction_settle(&tx), 0);
+	assert_true(tables_commit(k->tables, &tx, &k->commit, &k->err) < 0);
+	assert_non_null(k->commit.culprit);
+	assert_int_equal(k->commit.culprit->set, SET_BLOCK);
+	assert_string_equal(ruleset_owner(k->ruleset, k->commit.culprit), "sets");
+	assert_false(nft_try(k, "list set ip kube-nft " BLOCK));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +424,9 @@ int main(void)
 		kernel_test(test_what_was_left_full_is_taken_up_empty),
 		kernel_test(test_N2_change_of_a_stranger_is_found_and_repaired),
 		kernel_test(test_O8_the_chain_that_is_refused_is_named),
+		kernel_test(test_new_sets_go_ahead_of_rules),
+		kernel_test(test_O8_new_sets_stay_behind_a_refusal),
+		kernel_test(test_O8_element_of_a_new_set_that_is_refused_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,7 +313,6 @@ static void write_other_table(struct netlink *nl, struct nft_ctx *nft)
 
 	(void)nft;
 	batch_begin(&b, "busy", 0);
-	batch_add_table(&b, AF_INET, NULL);
 	batch_delete_table(&b, AF_INET);
 	batch_end(&b);
 	if (batch_commit(&b, nl, NULL, NULL) < 0)

@@ -283,3 +283,16 @@ void assert_backed_off(const struct reflected *f, uint64_t step_ms)
 {
 	assert_int_equal(f->reflector->backoff.step_ms, step_ms);
 }
+
+struct http_exchange *reflected_stream(struct reflected *f, const char *list)
+{
+	struct http_exchange *x = reflected_watch(f, list);
+
+	http_begin(x, 200, NULL);
+	return x;
+}
+
+struct reflector_stats reflected_stats(const struct reflected *f)
+{
+	return reflector_stats(f->reflector);
+}

@@ -27,6 +27,7 @@
 	"{\"kind\":\"ServiceList\",\"apiVersion\":\"v1\",\"metadata\":{" \
 	"\"resourceVersion\":\"" version "\",\"continue\":\"" token "\"},\"items\":[" items "]}\n"
 #define LIST(version, items) PAGE(version, "", items)
+#define TWO LIST("9", ITEM("a", "u1", "3") "," ITEM("b", "u2", "4"))
 #define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
 #define BOOKMARK(version)                                                              \
 	EVENT("BOOKMARK", "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{" \
@@ -51,7 +52,7 @@
 #define WATCH_QUERY(version) \
 	SERVICES "?watch=true&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion=" version
 
-enum { BACKOFF_FIRST_MS = 2, BACKOFF_MAX_MS = 80 };
+enum { BACKOFF_FIRST_MS = 2, BACKOFF_MAX_MS = 80, FOREVER_MS = 60 * 60 * 1000 };
 
 struct reflected {
 	struct loop *loop;
@@ -71,6 +72,9 @@ int reflected_teardown(void **state);
 void reflected_start(struct reflected *f, bool watch_list);
 /* Start it without watch lists and answer its list, then take the request of the watch. Forgets the log. */
 struct http_exchange *reflected_watch(struct reflected *f, const char *list);
+/* The same; its answer has begun. */
+struct http_exchange *reflected_stream(struct reflected *f, const char *list);
+struct reflector_stats reflected_stats(const struct reflected *f);
 /* The next request, which must be for @target. */
 struct http_exchange *next_request(struct reflected *f, const char *target);
 /* Its answer begins: a stream. */

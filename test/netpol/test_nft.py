@@ -64,7 +64,7 @@ V6 = "fd01::2 fd02::3 UDP 53"
         ("meta nfproto ipv6", [V6]),
         ("ct state new", [V4, V6]),
         ('iifname "kube-bridge"', []),
-        ('iif != "lo"', [V4, V6]),
+        ('iifname != "lo"', [V4, V6]),
         ("ct state established,related", []),
         ("ct direction original", [V4, V6]),
         ("ct direction reply", []),

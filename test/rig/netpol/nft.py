@@ -324,7 +324,7 @@ class Walk:
             "nfproto": "ipv6" if self.packet.table == "ip6" else "ipv4",
             "protocol": self.packet.table,
             # By what else it came makes no difference.
-            **dict.fromkeys(("iif", "iifname"), None if self.packet.own else "eth0"),
+            "iifname": None if self.packet.own else "eth0",
         }
         return values[body["key"]] if body["key"] in values else self._unknown(body, word)
 

@@ -178,7 +178,7 @@ golden-update: ## Write the golden tests' expected output anew; read the diff
 	$(Q)$(SUBMAKE) all
 	$(Q)UPDATE=1 test/golden/run
 
-.PHONY: bench bench-affinity bench-cluster bench-policies demo
+.PHONY: bench bench-affinity bench-cluster bench-policies bench-policy-path demo
 bench: ## Measure large clusters, beside other layouts; BENCH_QUICK=1
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) run-bench
@@ -196,6 +196,11 @@ bench-policies: ## Measure NetworkPolicies; KUBE_ROUTER=program beside it, BENCH
 	@test/tools/deps build test
 	$(Q)$(SUBMAKE) all
 	$(Q)test/bench/run-policies
+
+bench-policy-path: ## Measure what NetworkPolicies cost packets; BENCH_QUICK=1
+	@test/tools/deps build test bench
+	$(Q)$(SUBMAKE) all
+	$(Q)test/bench/run-policy-path
 
 demo: ## Show a Service balance connections between network namespaces (root)
 	@test/tools/deps build demo
@@ -260,6 +265,6 @@ clean: ## Remove everything built
 	$(RM) -r $(BUILD)
 
 help: ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 21
 	@echo
 	@sed -n '3,5s/^# *//p' Makefile

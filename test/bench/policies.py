@@ -8,11 +8,14 @@ does not work does.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rig.api import kubeconfig
 from rig.cluster import SERVICE_RANGES
@@ -31,121 +34,165 @@ from program import run_measured
 from proxies import PeakMemory, Proxy
 
 ASK_S = 0.001
-# Who has committed nothing for so long is done.
-QUIET_S = 10.0
+# So much of what an agent has received at last is there when its lists are in; the rest comes later.
+LISTED = 0.99
+LISTINGS = 3
 IPV4_ONLY = ("--enable-ipv6=false", f"--service-cluster-ip-range={SERVICE_RANGES[0]}")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, beside how many Services, and whether of kube-router, too."""
+    """A size, and who is measured in it."""
 
+    name: str
     size: Population
     services: Size
-    changes: int
-    compared: bool
+    subjects: Sequence[str]
 
 
-PLANS = (
-    Plan(Population(), Size(10_000, 1), changes=20, compared=True),
-    Plan(Population(500, 100, 20, near=55), Size(1, 1), changes=20, compared=False),
-)
-QUICK = (Plan(Population(5, 20, 4, near=5), Size(100, 1), changes=5, compared=True),)
+@dataclass(frozen=True)
+class Subject:
+    """Who is measured: which node it is on, how many labels change of each kind of pod, and how long it
+    rests when it is done."""
+
+    node: int
+    make: Callable[[LiveCluster], Proxy]
+    changes: int = 50
+    quiet_s: float = 2.0
 
 
 @dataclass(frozen=True)
 class Burst:
-    """Commits until nothing more came: how many, and when the first and the last were seen."""
+    """What came until nothing more came, in seconds from the beginning: when nearly all was received,
+    and how many commits there were behind that, and when the first and the last."""
 
+    listed_s: float
     commits: int
     first_s: float
     last_s: float
 
 
 @dataclass(frozen=True)
+class Change:
+    """A label was changed: until the API server answered, and until the last commit."""
+
+    acknowledged_s: float
+    burst: Burst
+
+
+@dataclass(frozen=True)
 class Figures:
-    """All of one agent."""
+    """All of one subject."""
 
     start: Burst
     start_cpu_s: float
     peak_kb: int
-    changes: list[Burst]
-    acknowledged_s: list[float]
+    changes: Mapping[str, list[Change]]
     listing_s: float
     listing_lines: int
 
 
-def watch(agent: Proxy, since: int, begin: float) -> Burst:
-    """Follow the generation's number until it rests; the times are from @begin."""
-    agent.check()
-    known, times = since, []
+def received(pid: int) -> int:
+    """How many bytes have come over the network of a process."""
+    text = Path(f"/proc/{pid}/net/dev").read_text("ascii")
+    return int(re.search(r"^ *eth0: *(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
+
+
+def watch(agent: Proxy, since: int, begin: float, quiet_s: float, *, lists: bool = False) -> Burst:
+    """Follow the generation's number until it rests. With @lists, commits count only behind those."""
+    samples = [(begin, since, 0)]
     deadline = time.monotonic() + HANG_S
-    while not times or time.monotonic() < times[-1][0] + QUIET_S:
+    rested = begin
+    while samples[-1][1] == since or time.monotonic() < rested + quiet_s:
         now, number = time.monotonic(), generation(agent.space)
-        if number != known:
-            times.append((now, number))
-            known = number
+        if number != samples[-1][1]:
+            rested = now
         elif now > deadline:
             raise TimeoutError("waited for a commit")
+        samples.append((now, number, received(agent.pid)))
         time.sleep(ASK_S)
-    return Burst(known - since, times[0][0] - begin, times[-1][0] - begin)
+    whole = samples[-1][2] if lists else 0
+    listed, known = next((t, n) for t, n, size in samples if size >= LISTED * whole)
+    pairs = itertools.pairwise(s for s in samples if s[0] >= listed)
+    times = [now for (_, before, _), (now, number, _) in pairs if number != before]
+    return Burst(listed - begin, samples[-1][1] - known, times[0] - begin, times[-1] - begin)
 
 
-def measure_start(agent: Proxy) -> tuple[Burst, float, int]:
+def measure_start(agent: Proxy, quiet_s: float) -> tuple[Burst, float, int]:
     """Start it on a node without tables."""
     with contextlib.ExitStack() as cleanup:
         since, begin = generation(agent.space), time.monotonic()
         agent.start()
         peak = PeakMemory(agent, cleanup)
-        burst = watch(agent, since, begin)
+        burst = watch(agent, since, begin, quiet_s, lists=True)
         agent.check()
         return burst, agent.cpu_s(), peak.kb
 
 
 def measure_change(
-    cluster: LiveCluster, agent: Proxy, plan: Plan, number: int
-) -> tuple[Burst, float]:
-    """Give the namespace's first pod of the agent's node another label; the second figure is how long
-    the API server took."""
-    pod = cluster.nodes.index(agent.space) * plan.size.local
+    cluster: LiveCluster, agent: Proxy, quiet_s: float, namespace: int, pod: int, app: int
+) -> Change:
+    """Give a pod another label."""
     since, begin = generation(agent.space), time.monotonic()
-    population.relabel(cluster.admin, number % plan.size.near, pod, number + 5)
+    population.relabel(cluster.admin, namespace, pod, app)
     acknowledged = time.monotonic() - begin
-    return watch(agent, since, begin), acknowledged
+    return Change(acknowledged, watch(agent, since, begin, quiet_s))
 
 
-def measure(cluster: LiveCluster, agent: Proxy, plan: Plan, changes: int) -> Figures:
+def measure_changes(
+    cluster: LiveCluster, agent: Proxy, plan: Plan, subject: Subject
+) -> dict[str, list[Change]]:
+    """Labels of pods of this node, one in each namespace, and of pods of other nodes."""
+    pods = {
+        "a local pod's label": subject.node * plan.size.local,
+        "a remote pod's label": plan.size.pods - 1,
+    }
+    return {
+        name: [
+            measure_change(
+                cluster, agent, subject.quiet_s, n % plan.size.near, pod, pod + 5 + n // plan.size.near
+            )
+            for n in range(subject.changes)
+        ]
+        for name, pod in pods.items()
+    }
+
+
+def measure(cluster: LiveCluster, name: str, plan: Plan) -> Figures:
     """Everything, from a node without tables to an agent that has ended."""
-    say(f"{agent.name}: start")
-    start, cpu_s, peak_kb = measure_start(agent)
-    say(f"{agent.name}: {changes} changes of a label")
-    made = [measure_change(cluster, agent, plan, number) for number in range(changes)]
+    subject = SUBJECTS[name]
+    agent = subject.make(cluster)
+    say(f"{name}: start")
+    agent.space.run("nft", "flush", "ruleset")
+    start, cpu_s, peak_kb = measure_start(agent, max(subject.quiet_s, 5.0))
+    say(f"{name}: changes of labels")
+    changes = measure_changes(cluster, agent, plan, subject)
     path = cluster.directory / f"{agent.name}.nft"
-    usage = run_measured(agent.space, "nft", "list", "ruleset", output=path)
+    listings = [
+        run_measured(agent.space, "nft", "list", "ruleset", output=path) for _ in range(LISTINGS)
+    ]
     agent.stop()
     return Figures(
         start,
         cpu_s,
         peak_kb,
-        [burst for burst, _ in made],
-        [acknowledged for _, acknowledged in made],
-        usage.wall_s,
+        changes,
+        statistics.median(usage.wall_s for usage in listings),
         path.read_text("utf-8").count("\n"),
     )
 
 
-def kube_nft(cluster: LiveCluster) -> Proxy:
-    """The agent on node1, with the rights that it is shipped with, for policies alone."""
-    flags = ("--run-firewall=true", "--run-service-proxy=false", *IPV4_ONLY)
-    agent = cluster.agent(flags=flags)
+def kube_nft(cluster: LiveCluster, *flags: str) -> Proxy:
+    """The agent on node1, with the rights that it is shipped with."""
+    agent = cluster.agent(flags=(*flags, *IPV4_ONLY))
     return Proxy("kube-nft", cluster.node1, agent.argv, "kube-nft", "", agent.log_path)
 
 
-def kube_router(cluster: LiveCluster, program: str) -> Proxy:
-    """kube-router on node2, likewise."""
+def kube_router(cluster: LiveCluster) -> Proxy:
+    """kube-router on node2, for policies alone."""
     user = kubeconfig.with_token(cluster.api.admin_token)
     argv = [
-        program,
+        os.environ["KUBE_ROUTER"],
         *cluster.kubeconfig(user, name="kube-router"),
         "--hostname-override=node2",
         "--run-router=false",
@@ -157,51 +204,85 @@ def kube_router(cluster: LiveCluster, program: str) -> Proxy:
     return Proxy("kube-router", cluster.node2, argv, "kube-router-filter-ipv4", "", log)
 
 
+POLICIES, SERVICES = "--run-firewall=true", "--run-service-proxy"
+SUBJECTS = {
+    "kube-nft": Subject(0, lambda c: kube_nft(c, POLICIES, f"{SERVICES}=false")),
+    "kube-nft, Services too": Subject(0, lambda c: kube_nft(c, POLICIES, f"{SERVICES}=true")),
+    "kube-nft, only Services": Subject(0, lambda c: kube_nft(c, f"{SERVICES}=true"), changes=0),
+    "kube-router": Subject(1, kube_router, changes=1, quiet_s=10.0),
+}
+PLANS = (
+    Plan("small", Population(), Size(10_000, 1), tuple(SUBJECTS)),
+    Plan("large", Population(500, 100, 20, near=55), Size(1, 1), ("kube-nft",)),
+)
+QUICK = (Plan("quick", Population(5, 20, 10, near=5), Size(100, 1), tuple(SUBJECTS)),)
+
+
+def percentiles(seconds: Sequence[float]) -> str:
+    """p50 and p90 in milliseconds; of one figure, that."""
+    if len(seconds) == 1:
+        return f"{seconds[0] * 1000:,.1f}"
+    deciles = statistics.quantiles(seconds, n=10)
+    return f"{deciles[4] * 1000:,.1f} / {deciles[8] * 1000:,.1f}"
+
+
+def change_rows(name: str, changes: Sequence[Change]) -> dict[str, str]:
+    """The rows of one kind of change."""
+    made = {
+        "until acknowledged, ms p50 / p90": [c.acknowledged_s for c in changes],
+        "until first commit, ms p50 / p90": [c.burst.first_s for c in changes],
+        "until last commit, ms p50 / p90": [c.burst.last_s for c in changes],
+        "first commit behind answer, ms p50 / p90": [
+            c.burst.first_s - c.acknowledged_s for c in changes
+        ],
+    }
+    rows = {f"{name}: {what}": percentiles(s) if s else "-" for what, s in made.items()}
+    return rows | {
+        f"{name}: commits, most": f"{max(c.burst.commits for c in changes):,}" if changes else "-"
+    }
+
+
 def columns(figures: Figures) -> dict[str, str]:
-    """One agent's column of the report."""
-
-    def ms(seconds: list[float]) -> str:
-        return f"{statistics.median(seconds) * 1000:,.1f}"
-
-    late = [b.last_s - a for b, a in zip(figures.changes, figures.acknowledged_s, strict=True)]
+    """One subject's column of the report."""
+    start, rows = figures.start, {}
+    for name, changes in figures.changes.items():
+        rows |= change_rows(name, changes)
     return {
-        "start: first commit, s": f"{figures.start.first_s:,.2f}",
-        "start: last commit, s": f"{figures.start.last_s:,.2f}",
-        "start: commits": f"{figures.start.commits:,}",
+        "start: until the lists are in, s": f"{start.listed_s:,.2f}",
+        "start: lists until first commit, s": f"{start.first_s - start.listed_s:,.2f}",
+        "start: lists until last commit, s": f"{start.last_s - start.listed_s:,.2f}",
+        "start: commits behind the lists": f"{start.commits:,}",
         "start: CPU s": f"{figures.start_cpu_s:,.2f}",
         "start: peak memory, MB": f"{figures.peak_kb / 1024:,.0f}",
-        "a pod's label: until acknowledged, ms p50": ms(figures.acknowledged_s),
-        "a pod's label: last commit behind answer, ms p50": ms(late),
-        "a pod's label: commits, most": f"{max(b.commits for b in figures.changes):,}",
+        **rows,
         "nft list ruleset, wall s": f"{figures.listing_s:,.2f}",
         "nft list ruleset, lines": f"{figures.listing_lines:,}",
     }
 
 
-def run(plan: Plan, program: str) -> Mapping[str, Figures]:
+def run(plan: Plan, names: Sequence[str]) -> Mapping[str, Figures]:
     """Measure one size."""
     with LiveCluster(lean=True) as cluster:
         say(f"filling the API server with {plan.size}, {plan.services.services:,} Services")
         filling.fill(cluster.api, plan.services)
         ips = {node.host_name: node.ips[4] for node in cluster.nodes}
         population.populate(cluster.api, plan.size, ips)
-        results = {"kube-nft": measure(cluster, kube_nft(cluster), plan, plan.changes)}
-        if program and plan.compared:
-            other = kube_router(cluster, program)
-            results[other.name] = measure(cluster, other, plan, 1)
-        return results
+        return {name: measure(cluster, name, plan) for name in names}
 
 
 def main() -> None:
     plans = QUICK if os.environ.get("BENCH_QUICK", "") not in ("", "0") else PLANS
+    only = os.environ.get("BENCH_ONLY", "")
+    absent = () if os.environ.get("KUBE_ROUTER") else ("kube-router",)
     sweep()
     print(report.machine())
     for plan in plans:
-        results = run(plan, os.environ.get("KUBE_ROUTER", ""))
-        made = {name: columns(figures) for name, figures in results.items()}
-        names = next(iter(made.values()))
-        rows = ([name, *(column[name] for column in made.values())] for name in names)
-        print(f"\n{report.table((str(plan.size), *made), rows)}", flush=True)
+        wanted = [n for n in plan.subjects if n not in absent and only in f"{plan.name}: {n}"]
+        if wanted:
+            made = {name: columns(figures) for name, figures in run(plan, wanted).items()}
+            names = next(iter(made.values()))
+            rows = ([name, *(column[name] for column in made.values())] for name in names)
+            print(f"\n{report.table((str(plan.size), *made), rows)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def policy_of(namespace: int, number: int) -> Object:
     }
 
 
-def _objects(size: Population, namespace: int, node_ips: dict[str, str]) -> Iterator[Object]:
+def objects_of(size: Population, namespace: int, node_ips: dict[str, str]) -> Iterator[Object]:
+    """All policies and pods of a namespace."""
     yield from (policy_of(namespace, number) for number in range(size.policies))
     yield from (pod_of(size, namespace, pod, node_ips) for pod in range(size.pods))
 
@@ -126,7 +127,7 @@ def populate(control_plane: ControlPlane, size: Population, node_ips: dict[str, 
 
     def write(client: ApiClient, number: int) -> None:
         for namespace in range(size.namespaces):
-            for n, made in enumerate(_objects(size, namespace, node_ips)):
+            for n, made in enumerate(objects_of(size, namespace, node_ips)):
                 if n % WRITERS == number:
                     put(client, made)
 

@@ -204,10 +204,15 @@ static struct sight see_rule(const struct part *rule)
 	return sight;
 }
 
+static bool goes_to(const struct sight *s, const char *ingress, const char *egress)
+{
+	return s->chain && (strcmp(s->chain, ingress) == 0 || strcmp(s->chain, egress) == 0);
+}
+
 /* Of a policy's chain. */
 static enum rule_shape shape_of_permission(const struct sight *s)
 {
-	if (s->strange || s->logs || !s->accepts)
+	if (s->strange || s->logs || !goes_to(s, "ingress-accept", "egress-accept"))
 		return RULE_SHAPES;
 	if (!s->ports)
 		return s->peer ? RULE_PEER : RULE_ANY;
@@ -228,6 +233,8 @@ static enum rule_shape shape_of_judgement(const struct sight *s)
 		return s->chain ? RULE_SHAPES : RULE_LOG;
 	if (kind == DEFINITION_INGRESS_POLICY || kind == DEFINITION_EGRESS_POLICY)
 		return RULE_POLICY;
+	if (goes_to(s, "ingress-recall", "egress-recall"))
+		return RULE_RECALL;
 	if (s->chain && strcmp(s->chain, CHAIN_EXCEPTIONS) == 0)
 		return RULE_EXCEPTIONS;
 	return s->chain && strcmp(s->chain, CHAIN_REFUSE) == 0 ? RULE_REFUSE : RULE_SHAPES;

@@ -55,6 +55,9 @@ static void put_difference(struct tables *t, const struct transaction *tx, uint3
 			   size_t per_message, struct batch *b)
 {
 	batch_begin(b, TABLE_NAME, generation);
+	for (size_t f = 0; f < N_FAMILIES; f++)
+		if (t->skeletons[f] && transaction_may_revoke(tx, families[f]))
+			skeleton_put_forgetting(t->skeletons[f], b);
 	tables_put_missing_chains(t, tx, b);
 	tables_put_definitions(t, tx, b);
 	batch_changes(b, tx->changes, tx->n_changes, false, per_message);

@@ -85,6 +85,32 @@ void skeleton_put(const struct skeleton *s, struct batch *b)
 			put_rule(s, &rules->items[i], NULL, b);
 }
 
+/* To empty a set would not do: packets that are judged by the old rules might still put something in. Those
+ * know the old set only. */
+static void put_anew(const struct skeleton *s, const char *set, const char *const chains[static 2],
+		     struct batch *b)
+{
+	const struct parts *rules = &s->parts[PART_RULE];
+
+	for (size_t i = 0; i < 2; i++)
+		batch_flush_chain(b, s->family, chains[i]);
+	batch_delete_set(b, s->family, set);
+	put_set(s, part_find(&s->parts[PART_SET], set), b);
+	for (size_t i = 0; i < rules->n; i++)
+		if (strcmp(rules->items[i].name, chains[0]) == 0 ||
+		    strcmp(rules->items[i].name, chains[1]) == 0)
+			put_rule(s, &rules->items[i], NULL, b);
+}
+
+void skeleton_put_forgetting(const struct skeleton *s, struct batch *b)
+{
+	static const char *const egress[] = { "egress-recall", "egress-accept" };
+	static const char *const ingress[] = { "ingress-recall", "ingress-accept" };
+
+	put_anew(s, "egress-accepted", egress, b);
+	put_anew(s, "ingress-accepted", ingress, b);
+}
+
 void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b)
 {
 	const struct parts *rules = &s->parts[PART_RULE];

@@ -29,6 +29,8 @@ DEFINE_CLEANUP(struct skeleton, skeleton_free);
 
 /* Write sets, chains and rules of an empty table into @b, without dispatch chains. */
 void skeleton_put(const struct skeleton *s, struct batch *b);
+/* Let all be forgotten that policies have allowed: the packets' sets, which are there, are made anew. */
+void skeleton_put_forgetting(const struct skeleton *s, struct batch *b);
 /* Write the dispatch chain @d, a copy of its pattern, into @b. */
 void skeleton_put_dispatch(const struct skeleton *s, const struct dispatch *d, struct batch *b);
 /* Write the set or the chain, without rules, of network policy. */

@@ -345,28 +345,31 @@ static const char *log_prefix(struct block *block, const struct combination *c,
 	return arena_strdup(block->arena, safe);
 }
 
-static int combination_rules(struct block *block, enum direction direction,
+static int combination_rules(struct block *block, const struct combination *c,
 			     struct policy_state *const *policies, size_t n, struct definition *d)
 {
 	static const enum rule_shape tail[] = { RULE_EXCEPTIONS, RULE_LOG, RULE_REFUSE };
-	struct definition_rule *rules = arena_array(block->arena, n + ARRAY_SIZE(tail),
+	struct definition_rule *rules = arena_array(block->arena, 1 + n + ARRAY_SIZE(tail),
 						    sizeof(*rules));
 	char text[DEFINITION_NAME_BYTES];
+	size_t k = 0;
 
 	if (!rules)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		definition_policy_name(policy_kinds[direction], policies[i]->namespace,
+	if (c->crowded)
+		rules[k++].shape = RULE_RECALL;
+	for (size_t i = 0; i < n; i++, k++) {
+		definition_policy_name(policy_kinds[c->direction], policies[i]->namespace,
 				       policies[i]->name, text);
-		rules[i].shape = RULE_POLICY;
-		rules[i].policy = arena_strdup(block->arena, text);
-		if (!rules[i].policy)
+		rules[k].shape = RULE_POLICY;
+		rules[k].policy = arena_strdup(block->arena, text);
+		if (!rules[k].policy)
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(tail); i++)
-		rules[n + i].shape = tail[i];
+		rules[k++].shape = tail[i];
 	d->rules = rules;
-	d->n_rules = n + ARRAY_SIZE(tail);
+	d->n_rules = k;
 	return 0;
 }
 
@@ -387,7 +390,7 @@ static int define_combination(struct block *block, const struct combination *c, 
 	d->log_prefix = log_prefix(block, c, policies, n);
 	if (!d->name || !d->comment || !d->log_prefix)
 		return -ENOMEM;
-	return combination_rules(block, c->direction, policies, n, d);
+	return combination_rules(block, c, policies, n, d);
 }
 
 int chains_build_combination(struct policies *p, const struct combination *c,

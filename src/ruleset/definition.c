@@ -26,6 +26,7 @@ static const char *const shape_words[RULE_SHAPES] = {
 	[RULE_PEER_PORTS] = "peer-ports",
 	[RULE_NAMED_PORTS] = "named-ports",
 	[RULE_PEER_NAMED_PORTS] = "peer-named-ports",
+	[RULE_RECALL] = "recall",
 	[RULE_POLICY] = "policy",
 	[RULE_EXCEPTIONS] = "exceptions",
 	[RULE_LOG] = "log",
@@ -42,11 +43,11 @@ static const char *const shape_words[RULE_SHAPES] = {
 		.shape = RULE_PEER_NAMED_PORTS, .peer = PATTERN("pods"),                          \
 		.ports = PATTERN("named-ports")                                                   \
 	}
-#define PATTERN_POD_RULES(policy_)                                                   \
-	{ .shape = RULE_POLICY, .policy = (policy_) }, { .shape = RULE_EXCEPTIONS }, \
-		{ .shape = RULE_LOG },                                               \
-	{                                                                            \
-		.shape = RULE_REFUSE                                                 \
+#define PATTERN_POD_RULES(policy_)                                               \
+	{ .shape = RULE_RECALL }, { .shape = RULE_POLICY, .policy = (policy_) }, \
+		{ .shape = RULE_EXCEPTIONS }, { .shape = RULE_LOG },             \
+	{                                                                        \
+		.shape = RULE_REFUSE                                             \
 	}
 
 static const struct definition_rule policy_rules[] = { PATTERN_POLICY_RULES };
@@ -134,7 +135,7 @@ const char *rule_shape_word(enum rule_shape shape)
 
 enum rule_shape definition_first_shape(enum definition_kind kind)
 {
-	return kind < DEFINITION_INGRESS ? RULE_ANY : RULE_POLICY;
+	return kind < DEFINITION_INGRESS ? RULE_ANY : RULE_RECALL;
 }
 
 const char *definition_name(enum definition_kind kind, const struct content_id *id,

@@ -38,6 +38,7 @@ enum rule_shape {
 	RULE_NAMED_PORTS,
 	RULE_PEER_NAMED_PORTS,
 	/* What a pod's policies do. */
+	RULE_RECALL,
 	RULE_POLICY,
 	RULE_EXCEPTIONS,
 	RULE_LOG,

@@ -16,8 +16,8 @@
 
 struct buf;
 
-/* In the order of nft-templates/table.nft. The map affinity is not among them: the packets fill it, see
- * kernel/affinity.h. */
+/* In the order of nft-templates/table.nft. Those that the packets fill are not among them: see
+ * kernel/affinity.h, kernel/skeleton.h. */
 enum set_id {
 	SET_SERVICES,                /* frontend : verdict */
 	SET_LOCAL_SERVICES,          /* frontend : verdict */
@@ -38,6 +38,8 @@ enum set_id {
 	SET_CLUSTER_RANGES,          /* addr to other, an interval */
 	SET_EGRESS_PODS,             /* addr : verdict */
 	SET_INGRESS_PODS,            /* addr : verdict */
+	SET_EGRESS_CROWDED,          /* addr */
+	SET_INGRESS_CROWDED,         /* addr */
 	SET_EXEMPT_CIDRS,            /* addr to other, an interval */
 	SET_EXEMPT_PORTS,            /* protocol . port to target_port, an interval */
 	SET_LOCAL_POD_CIDRS,         /* addr to other, an interval */

@@ -171,6 +171,25 @@ bool transaction_is_empty(const struct transaction *tx)
 	return tx->n_changes == 0 && tx->n_definitions == 0;
 }
 
+/* What is new or added to a set or a map of network policy can't take anything away: policies only allow,
+ * and nothing is remembered of who has none yet. Sets of ranges and ports never change. */
+bool transaction_may_revoke(const struct transaction *tx, uint8_t family)
+{
+	for (size_t i = 0; i < tx->n_definitions; i++) {
+		const struct definition *d = &tx->definitions[i].definition;
+
+		if (d->family == family && definition_is_chain(d))
+			return true;
+	}
+	for (size_t i = tx->n_changes; i-- > 0;) {
+		const struct change *c = &tx->changes[i];
+
+		if (!c->add && c->element.family == family && c->element.set >= SET_EGRESS_PODS)
+			return true;
+	}
+	return false;
+}
+
 /* Where in the order of sets @e's begins (@behind false) or ends. */
 static size_t set_border(const struct transaction *tx, const struct element *e, bool behind)
 {

@@ -58,6 +58,8 @@ void transaction_keep(struct transaction *tx, struct arena *comments);
 /* Sort by set, family and key, keep the net effect. 0 or the error that stuck. */
 int transaction_settle(struct transaction *tx);
 bool transaction_is_empty(const struct transaction *tx);
+/* Whether something that policies allowed before might not be allowed behind it. */
+bool transaction_may_revoke(const struct transaction *tx, uint8_t family);
 /* The changes of the set of @e, which need be no more than its name, in a settled transaction. */
 const struct change *transaction_set(const struct transaction *tx, const struct element *e,
 				     size_t *ret_n);

@@ -99,17 +99,18 @@ def received(pid: int) -> int:
 
 
 def watch(agent: Proxy, since: int, begin: float, quiet_s: float, *, lists: bool = False) -> Burst:
-    """Follow the generation's number until it rests. With @lists, commits count only behind those."""
+    """Follow the generation's number until it rests. With @lists, what is received must rest as well,
+    and commits count only behind those."""
     samples = [(begin, since, 0)]
     deadline = time.monotonic() + HANG_S
     rested = begin
     while samples[-1][1] == since or time.monotonic() < rested + quiet_s:
-        now, number = time.monotonic(), generation(agent.space)
-        if number != samples[-1][1]:
+        now, number, size = time.monotonic(), generation(agent.space), received(agent.pid)
+        if number != samples[-1][1] or (lists and size != samples[-1][2]):
             rested = now
         elif now > deadline:
             raise TimeoutError("waited for a commit")
-        samples.append((now, number, received(agent.pid)))
+        samples.append((now, number, size))
         time.sleep(ASK_S)
     whole = samples[-1][2] if lists else 0
     listed, known = next((t, n) for t, n, size in samples if size >= LISTED * whole)
@@ -143,6 +144,7 @@ def measure_changes(
     cluster: LiveCluster, agent: Proxy, plan: Plan, subject: Subject
 ) -> dict[str, list[Change]]:
     """Labels of pods of this node, one in each namespace, and of pods of other nodes."""
+    near = plan.size.near
     pods = {
         "a local pod's label": subject.node * plan.size.local,
         "a remote pod's label": plan.size.pods - 1,
@@ -150,7 +152,7 @@ def measure_changes(
     return {
         name: [
             measure_change(
-                cluster, agent, subject.quiet_s, n % plan.size.near, pod, pod + 5 + n // plan.size.near
+                cluster, agent, subject.quiet_s, n % near, pod, pod + 5 + n // near
             )
             for n in range(subject.changes)
         ]
@@ -164,7 +166,7 @@ def measure(cluster: LiveCluster, name: str, plan: Plan) -> Figures:
     agent = subject.make(cluster)
     say(f"{name}: start")
     agent.space.run("nft", "flush", "ruleset")
-    start, cpu_s, peak_kb = measure_start(agent, max(subject.quiet_s, 5.0))
+    start, cpu_s, peak_kb = measure_start(agent, 10.0)
     say(f"{name}: changes of labels")
     changes = measure_changes(cluster, agent, plan, subject)
     path = cluster.directory / f"{agent.name}.nft"

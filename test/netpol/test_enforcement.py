@@ -131,6 +131,32 @@ def test_N17_what_is_still_allowed_goes_on(cluster: Cluster) -> None:
                 line.exchange()
 
 
+def test_N17_what_many_policies_allowed_is_forgotten_with_the_permission(cluster: Cluster) -> None:
+    target = {"matchLabels": {"pod": "a"}}
+    rules = [{"ports": [{"port": 1 + number}]} for number in range(8)]
+    many = [policy(f"x/{n}", podSelector=target, ingress=[r]) for n, r in enumerate(rules)]
+    allow = policy("x/allow", podSelector=target, ingress=[{}])
+    cluster.tell(*many, allow)
+    with lines(cluster, *PAIRS) as open_ones:
+        for line in open_ones:
+            line.exchange()
+        listed = ("nft", "list", "set", "ip", "kube-nft", "ingress-accepted")
+        remembered = cluster.network.nodes["node-a"].run(*listed)
+        for source, _ in PAIRS:
+            assert f"{cluster.address(source)} . {cluster.address('x/a')} . tcp" in remembered
+        cluster.tell(*many, allow, policy("x/other", **OTHER, ingress=rules))
+        for line in open_ones:
+            line.exchange()
+        cluster.tell(*many)
+        for line in open_ones:
+
+            def speak(line: Line = line) -> None:
+                line.client.send(b"more")
+                line.client.recv(1)
+
+            assert refused(speak)
+
+
 def test_N17_replies_need_no_permission(cluster: Cluster) -> None:
     closed = policy("x/closed", podSelector={"matchLabels": {"pod": "a"}}, policyTypes=["Egress"])
     cluster.tell(closed)

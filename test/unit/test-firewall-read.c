@@ -50,12 +50,13 @@ static void add_sets(struct kernel *k)
 static void add_policy(struct kernel *k)
 {
 	nft(k, "add chain ip kube-nft ingress/shop/web { comment \"what the policy allows\"; }");
-	nft(k, INTO "ingress/shop/web ip saddr @pods-" ID " counter packets 7 bytes 420 accept");
-	nft(k, INTO "ingress/shop/web ip saddr @block-" ID " " PORTS "counter accept");
-	nft(k, INTO "ingress/shop/web ip saddr @pods-" ID " " NAMED "counter accept");
-	nft(k, INTO "ingress/shop/web " NAMED "counter accept");
-	nft(k, INTO "ingress/shop/web " PORTS "counter accept");
-	nft(k, INTO "ingress/shop/web counter packets 5000000000 bytes 6 accept");
+	nft(k, INTO "ingress/shop/web ip saddr @pods-" ID
+		    " counter packets 7 bytes 420 goto ingress-accept");
+	nft(k, INTO "ingress/shop/web ip saddr @block-" ID " " PORTS "counter goto ingress-accept");
+	nft(k, INTO "ingress/shop/web ip saddr @pods-" ID " " NAMED "counter goto ingress-accept");
+	nft(k, INTO "ingress/shop/web " NAMED "counter goto ingress-accept");
+	nft(k, INTO "ingress/shop/web " PORTS "counter goto ingress-accept");
+	nft(k, INTO "ingress/shop/web counter packets 5000000000 bytes 6 goto ingress-accept");
 	nft(k, "add chain ip kube-nft ingress/shop/deny { "
 	       "comment \"it could not be rendered: it allows nothing\"; }");
 }
@@ -63,6 +64,7 @@ static void add_policy(struct kernel *k)
 static void add_pod(struct kernel *k)
 {
 	nft(k, "add chain ip kube-nft ingress-" ID);
+	nft(k, INTO "ingress-" ID " jump ingress-recall");
 	nft(k, INTO "ingress-" ID " jump ingress/shop/deny");
 	nft(k, INTO "ingress-" ID " jump ingress/shop/web");
 	nft(k, INTO "ingress-" ID " jump exceptions");
@@ -137,13 +139,14 @@ static void test_a_policy_and_its_pod(struct kernel *k)
 static void test_rules_of_a_stranger(struct kernel *k)
 {
 	static const char *const rules[] = {
-		"ingress/shop/web ip saddr 10.9.9.9 counter accept",
-		"ingress/shop/web ip saddr != @pods-" ID " counter accept",
+		"ingress/shop/web ip saddr 10.9.9.9 counter goto ingress-accept",
+		"ingress/shop/web ip saddr != @pods-" ID " counter goto ingress-accept",
 		"ingress/shop/web counter drop",
 		"ingress/shop/web jump refuse",
-		"ingress/shop/web ip saddr @pod-cidrs accept",
-		"ingress/shop/web ip saddr @pods-" ID " ip daddr @pods-" ID " accept",
-		"ingress/shop/web log accept",
+		"ingress/shop/web ip saddr @pod-cidrs goto ingress-accept",
+		"ingress/shop/web ip saddr @pods-" ID " ip daddr @pods-" ID " goto ingress-accept",
+		"ingress/shop/web log goto ingress-accept",
+		"ingress/shop/web accept",
 		"ingress-" ID " accept",
 		"ingress-" ID " jump unserved",
 		"ingress-" ID " ip saddr @pods-" ID " goto refuse",

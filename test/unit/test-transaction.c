@@ -233,6 +233,35 @@ static void test_H1_failed_allocation_sticks(void **state)
 	assert_true(n > 4);
 }
 
+static bool may_revoke(enum set_id set, bool add, uint8_t family)
+{
+	_cleanup_transaction_ struct transaction tx = { 0 };
+	struct element e = element_make(set, AF_INET, 7, 0);
+
+	if (add)
+		transaction_add(&tx, &e);
+	else
+		transaction_delete(&tx, &e);
+	return transaction_may_revoke(&tx, family);
+}
+
+static void test_what_may_take_a_permission_back(void **state)
+{
+	const struct definition chain = { .kind = DEFINITION_INGRESS_POLICY, .family = AF_INET6 };
+	_cleanup_transaction_ struct transaction tx = { 0 };
+
+	(void)state;
+	assert_true(may_revoke(SET_PODS, false, AF_INET));
+	assert_true(may_revoke(SET_EGRESS_PODS, false, AF_INET));
+	assert_false(may_revoke(SET_PODS, false, AF_INET6));
+	assert_false(may_revoke(SET_PODS, true, AF_INET));
+	assert_false(may_revoke(SET_SERVICES, false, AF_INET));
+	assert_false(may_revoke(SET_CLUSTER_RANGES, false, AF_INET));
+	transaction_define(&tx, &chain);
+	assert_true(transaction_may_revoke(&tx, AF_INET6));
+	assert_false(transaction_may_revoke(&tx, AF_INET));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_chains_are_sorted_and_each_there_once),
 		cmocka_unit_test(test_kept_comments_outlive_their_block),
 		cmocka_unit_test(test_deletions_forget_their_comment),
+		cmocka_unit_test(test_what_may_take_a_permission_back),
 		cmocka_unit_test(test_H1_failed_allocation_sticks),
 	};
 

@@ -16,8 +16,8 @@ from typing import Any
 from ..objects import Object
 
 PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17, "ipv6-icmp": 58, "icmpv6": 58, "sctp": 132}
-# Counting and telling; nothing is decided by them.
-WITHOUT_EFFECT = {"counter", "log", "comment"}
+# Counting and telling, and what is put into a set for later packets; nothing is decided by them.
+WITHOUT_EFFECT = {"counter", "log", "comment", "set"}
 FINAL = {"accept", "drop", "reject"}
 # A value or, for intervals, its first and last; of a concatenation, a tuple of them.
 Value = Any

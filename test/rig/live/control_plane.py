@@ -45,6 +45,8 @@ CONTROLLERS = (
     "serviceaccount-controller",
 )
 ADMIN = "admin"
+# It computes for some seconds before it serves, and several may do so at a time.
+START_HANG_S = 300.0
 AUDITED = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -130,7 +132,7 @@ class ControlPlane(Host):
                 return False
             return True
 
-        wait_until("the API server", ready)
+        wait_until("the API server", ready, hang_s=START_HANG_S)
 
     def restart_api_server(self, *flags: str, how: int = signal.SIGKILL) -> None:
         """End it and start it again. The controllers begin anew too: otherwise it would be half a

@@ -143,7 +143,8 @@ test-netpol: ## Run the NetworkPolicy cases of CASES=file, or all of our own
 
 asan: ## Run unit and golden tests under ASan, LSan and UBSan
 	@test/tools/deps build test
-	$(Q)$(SUBMAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined SUITES='unit golden' run-tests
+	$(Q)$(SUBMAKE) BUILD=$(BUILD)/asan SANITIZE=address,undefined CFLAGS='-O1 -g' \
+		SUITES='unit golden' run-tests
 
 fuzz: ## Run each fuzz target for FUZZ_SECONDS (60); T=name runs one
 	@test/tools/deps build fuzz

@@ -16,7 +16,7 @@ from .netns import Namespace
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("KUBE_NFT") or str(REPOSITORY / "build" / "kube-nft")
 # Who waits this long for the agent waits for ever.
-HANG_S = 60.0
+HANG_S = 240.0
 
 
 def wait_until(what: str, condition: Callable[[], bool], *, hang_s: float = HANG_S) -> None:

@@ -275,6 +275,7 @@ static int agent_begin(struct agent *a, struct error *err)
 		r = agent_follow(a, err);
 	if (r < 0)
 		return r;
+	*err = (struct error){ 0 }; /* of what was asked for and need not be there */
 	log_info("following", log_text("node", a->node.name),
 		 a->cluster ? log_text("server", cluster_server(a->cluster)) :
 			      log_text("manifests", a->options->manifests));

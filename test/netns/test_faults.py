@@ -80,6 +80,7 @@ def test_N3_refused_sweep_is_made_up_for(node: LoneNode) -> None:
 def test_sweep_is_not_put_off_by_changes(node: LoneNode, changes: Changes) -> None:
     node.apply("web-9", *web(9, 7))
     node.check()
+    assert "ip chain lb-7" in state.read(node.space)
     os.unlink(node.manifests / "web-9.yaml")
 
     def swept() -> bool:
@@ -88,7 +89,6 @@ def test_sweep_is_not_put_off_by_changes(node: LoneNode, changes: Changes) -> No
         node.agent.wait_logged('msg="synced"', synced + 1)
         return "ip chain lb-7" not in state.read(node.space)
 
-    assert "ip chain lb-7" in state.read(node.space)
     wait_until("the sweep", swept)
 
 

@@ -20,12 +20,15 @@ HANG_S = 240.0
 
 
 def wait_until(what: str, condition: Callable[[], bool], *, hang_s: float = HANG_S) -> None:
-    """Return as soon as @condition holds. TimeoutError, naming @what, when it never does."""
-    deadline = time.monotonic() + hang_s
+    """Return as soon as @condition holds. TimeoutError, naming @what, when it never does.
+
+    Who waits for long looks more seldom: looking takes time from those who are waited for."""
+    begin = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - begin
+        if waited_s > hang_s:
             raise TimeoutError(f"waited {hang_s:.0f} s for {what}")
-        time.sleep(0.01)
+        time.sleep(min(0.01 + waited_s / 20, 0.2))
 
 
 def from_manifests(directory: Path) -> tuple[str, ...]:

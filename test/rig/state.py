@@ -85,7 +85,7 @@ def differences(found: State, wanted: State) -> str:
     return "\n".join(difflib.unified_diff(flat(wanted), flat(found), "wanted", "found", n=0))
 
 
-def wait_equal(agent: Agent, wanted: State, *, hang_s: float = 20.0) -> None:
+def wait_equal(agent: Agent, wanted: State, *, hang_s: float = 120.0) -> None:
     """Wait until the tables of @agent are @wanted; AssertionError with the difference if never."""
     assert wanted
     found: list[State] = [{}]

@@ -88,15 +88,19 @@ static void sweep_report(struct flow_sweep *fs)
 }
 
 /* What was found goes on until its time is over. */
-static int sweep_drain(struct flow_sweep *fs)
+static int sweep_remember(struct flow_sweep *fs, struct error *err)
 {
-	uint64_t now_us = monotonic_us(), next_us;
-	int r = drains_update(&fs->drains, conntrack_draining(fs->pass),
-			      now_us + fs->drain_ms * 1000);
+	uint64_t end_us = monotonic_us() + fs->drain_ms * 1000;
 
-	if (r < 0)
-		return r;
-	next_us = drains_next(&fs->drains);
+	if (drains_update(&fs->drains, conntrack_draining(fs->pass), end_us) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int drain_arm(struct flow_sweep *fs, uint64_t now_us)
+{
+	uint64_t next_us = drains_next(&fs->drains);
+
 	if (next_us == UINT64_MAX)
 		return loop_timer_disarm(fs->drain);
 	return loop_timer_arm(fs->drain, next_us > now_us ? (next_us - now_us + 999) / 1000 : 0);
@@ -105,7 +109,7 @@ static int sweep_drain(struct flow_sweep *fs)
 static int sweep_finish(struct flow_sweep *fs)
 {
 	uint64_t now_us = monotonic_us(), rest_us = (now_us - fs->began_us) * (REST_PARTS - 1);
-	int r = sweep_drain(fs);
+	int r = drain_arm(fs, now_us);
 
 	sweep_report(fs);
 	fs->pass = conntrack_end(fs->pass);
@@ -142,6 +146,8 @@ static int on_step(void *userdata)
 	r = sweep_step(fs, &err);
 	if (r > 0)
 		return loop_defer(fs->step);
+	if (r == 0)
+		r = sweep_remember(fs, &err);
 	return r < 0 ? sweep_fail(fs, &err) : sweep_finish(fs);
 }
 

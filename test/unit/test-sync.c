@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "agent/options.h"
 #include "agent/sync.h"
 #include "base/loop.h"
+#include "fail-alloc.h"
 #include "kernel-fixture.h"
 
 /* A sync of nothing, whose receiver refuses as often as it is told to. */
@@ -97,11 +99,36 @@ static void test_health_is_lost_by_a_minute_of_failures(struct kernel *k)
 	site_close(&s);
 }
 
+/* It is put off, and the loop goes on. */
+static void test_H1_sweep_without_memory(struct kernel *k)
+{
+	bool failed = true;
+	unsigned n = 0;
+
+	while (failed) {
+		const struct flow_sweep *flows;
+		struct site s;
+
+		site_open(&s, k);
+		flows = &s.sync.flows;
+		assert_int_equal(flow_sweep_request(&s.sync.flows, true), 0);
+		fail_alloc_at(++n);
+		do
+			assert_int_equal(loop_turn(s.loop, -1), 0);
+		while (flows->pass || (flows->left > 1 && flows->retry_ms == 0));
+		failed = fail_alloc_end();
+		assert_int_equal(flows->retry_ms > 0, failed);
+		site_close(&s);
+	}
+	assert_true(n > 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		kernel_test(test_H1_receiver_that_refuses_is_asked_less_and_less),
 		kernel_test(test_health_is_lost_by_a_minute_of_failures),
+		kernel_test(test_H1_sweep_without_memory),
 	};
 
 	return cmocka_run_group_tests(tests, kernel_announce, NULL);

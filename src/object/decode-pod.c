@@ -5,8 +5,6 @@
 #include "object/decode-kinds.h"
 #include "object/field.h"
 
-enum { GRACE_PERIOD_DEFAULT_S = 30 };
-
 static const struct enum_value phases[] = {
 	{ "", POD_PENDING },
 	{ "Pending", POD_PENDING },
@@ -45,25 +43,30 @@ static void port_read(const struct field *item, struct container_port *p)
 	p->name = field_name(field_member(item, "name"));
 	p->protocol = field_protocol(field_member(item, "protocol"));
 	p->port = field_port(field_member(item, "containerPort"));
-	p->host_port = field_optional_port(field_member(item, "hostPort"));
-	p->host_ip = field_addr(field_member(item, "hostIP"));
 }
 
-/* Reads the ports of one container behind those that @p has; with no array yet, only counts. */
+static bool port_is_named(const struct field *item)
+{
+	const char *name = field_text(field_member(item, "name"));
+
+	return name && *name;
+}
+
+/* Reads the named ports of one container behind those that @p has; with no array yet, only counts. A pod
+ * with too many is not refused: who does not know a pod can't keep anything from it. */
 static void ports_append(const struct field *list, struct pod *p, struct container_port *ports)
 {
-	size_t n = field_count(*list, POD_MAX_PORTS);
+	size_t n = field_count(*list, SIZE_MAX);
 
-	if (n > POD_MAX_PORTS - p->n_ports) {
-		field_refuse(*list, -E2BIG, "makes more than %d ports of the pod", POD_MAX_PORTS);
-		return;
-	}
-	for (size_t i = 0; ports && i < n; i++) {
+	for (size_t i = 0; i < n && p->n_ports < POD_MAX_PORTS; i++) {
 		struct field item = field_item(list, i);
 
-		port_read(&item, &ports[p->n_ports + i]);
+		if (!port_is_named(&item))
+			continue;
+		if (ports)
+			port_read(&item, &ports[p->n_ports]);
+		p->n_ports++;
 	}
-	p->n_ports += n;
 }
 
 /* An init container that restarts Always is a sidecar: it keeps running. */
@@ -77,7 +80,7 @@ static bool container_stays(const struct field *container)
 static void containers_append(const struct field *list, bool are_init, struct pod *p,
 			      struct container_port *ports)
 {
-	size_t n = field_count(*list, POD_MAX_CONTAINERS);
+	size_t n = field_count(*list, SIZE_MAX);
 
 	for (size_t i = 0; i < n && !list->decoder->error; i++) {
 		struct field container = field_item(list, i);
@@ -107,14 +110,6 @@ static void ports_decode(const struct field *spec, struct pod *p)
 	p->ports = ports;
 }
 
-static const char *container_id_read(const struct field *status)
-{
-	struct field statuses = field_member(status, "containerStatuses");
-	struct field first = field_item(&statuses, 0);
-
-	return field_string(field_member(&first, "containerID"));
-}
-
 void pod_decode(const struct field *root, struct object *o)
 {
 	struct pod *p = (struct pod *)o;
@@ -123,11 +118,7 @@ void pod_decode(const struct field *root, struct object *o)
 
 	p->node = field_string(field_member(&spec, "nodeName"));
 	p->host_network = field_bool(field_member(&spec, "hostNetwork"), false);
-	p->grace_period_s = (uint32_t)field_clamped(field_member(&spec,
-								 "terminationGracePeriodSeconds"),
-						    0, UINT32_MAX, GRACE_PERIOD_DEFAULT_S);
 	ports_decode(&spec, p);
 	p->phase = (enum pod_phase)field_enum(field_member(&status, "phase"), phases, POD_UNKNOWN);
 	addrs_decode(&status, p);
-	p->container_id = container_id_read(&status);
 }

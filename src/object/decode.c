@@ -103,9 +103,8 @@ static void names_decode(const struct field *meta, struct object *o)
 
 static void metadata_decode(const struct field *root, struct object *o)
 {
-	static const struct map_limits label_limits = { .max_items = OBJECT_MAX_LABELS };
+	static const struct map_limits label_limits = { 0 };
 	static const struct map_limits annotation_limits = {
-		.max_items = OBJECT_MAX_ANNOTATIONS,
 		.max_bytes = OBJECT_MAX_ANNOTATION_BYTES,
 		.keep = annotation_is_kept,
 	};

@@ -86,7 +86,23 @@ static int key_value_cmp(const void *a, const void *b)
 	return strcmp(x->key, y->key);
 }
 
-/* Reads the pairs of @map, which is what @f holds, into @items, which has room for all of them. */
+static bool pair_is_kept(const struct map_limits *limits, const char *key, const json_t *value)
+{
+	return !limits->keep ||
+	       (limits->keep(key) && (!json_is_string(value) || string_is_text(value)));
+}
+
+static size_t pairs_count(json_t *map, const struct map_limits *limits)
+{
+	const char *key;
+	json_t *value;
+	size_t n = 0;
+
+	json_object_foreach(map, key, value) n += pair_is_kept(limits, key, value);
+	return n;
+}
+
+/* Reads the pairs of @map, which is what @f holds, into @items, which has room for those that are kept. */
 static size_t pairs_read(const struct field *f, json_t *map, const struct map_limits *limits,
 			 struct key_value *items)
 {
@@ -97,10 +113,10 @@ static size_t pairs_read(const struct field *f, json_t *map, const struct map_li
 	json_object_foreach(map, key, value)
 	{
 		struct field pair = field_member(f, key);
-		const char *text = field_text(pair);
 
-		bytes += strlen(key) + (text ? strlen(text) : 0);
-		if (limits->keep && !limits->keep(key))
+		field_is(pair, JSON_STRING);
+		bytes += strlen(key) + json_string_length(value);
+		if (!pair_is_kept(limits, key, value))
 			continue;
 		items[n].key = arena_strdup(f->decoder->arena, key);
 		items[n].value = field_name(pair);
@@ -118,21 +134,23 @@ struct key_values field_key_values(struct field f, const struct map_limits *limi
 {
 	struct key_values map = { 0 };
 	struct key_value *items;
+	json_t *tree;
 	size_t n;
 
 	if (!field_is(f, JSON_OBJECT))
 		return map;
 	n = json_object_size(f.value);
-	if (n > limits->max_items) {
+	if (limits->max_items > 0 && n > limits->max_items) {
 		field_refuse(f, -E2BIG, "has %zu items, more than %zu", n, limits->max_items);
 		return map;
 	}
-	items = arena_array(f.decoder->arena, n, sizeof(*items));
+	/* jansson walks an object by a pointer that is not const; its parent has one. */
+	tree = json_object_get(f.parent->value, f.key);
+	items = arena_array(f.decoder->arena, pairs_count(tree, limits), sizeof(*items));
 	if (decoder_out_of_memory(f.decoder, items))
 		return map;
 
-	/* jansson walks an object by a pointer that is not const; its parent has one. */
-	n = pairs_read(&f, json_object_get(f.parent->value, f.key), limits, items);
+	n = pairs_read(&f, tree, limits, items);
 	if (f.decoder->error)
 		return map;
 	array_sort(items, n, sizeof(*items), key_value_cmp);

@@ -116,9 +116,19 @@ bool field_bool(struct field f, bool fallback)
 	return field_is(f, JSON_TRUE) ? json_is_true(f.value) : fallback;
 }
 
+bool string_is_text(const json_t *string)
+{
+	return strlen(json_string_value(string)) == json_string_length(string);
+}
+
 const char *field_text(struct field f)
 {
-	return field_is(f, JSON_STRING) ? json_string_value(f.value) : NULL;
+	if (!field_is(f, JSON_STRING))
+		return NULL;
+	if (string_is_text(f.value))
+		return json_string_value(f.value);
+	field_refuse(f, -EINVAL, "has a zero byte");
+	return NULL;
 }
 
 const char *field_string(struct field f)

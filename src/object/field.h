@@ -47,6 +47,8 @@ struct field field_item(const struct field *list, size_t index);
 /* Refuse the object because of this field. The sentence goes behind the path. */
 void field_refuse(struct field f, int code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Whether nothing of @string, which is one, lies behind a zero byte. */
+bool string_is_text(const json_t *string);
 /* Whether it is there. Another JSON type than @type is refused; JSON_TRUE stands for both booleans. */
 bool field_is(struct field f, json_type type);
 /* Whether it is there. An absent field or an empty string is refused. */
@@ -54,7 +56,8 @@ bool field_require(struct field f);
 /* Memory is short: true when @p is NULL, and the decoder has failed. */
 bool decoder_out_of_memory(struct decoder *d, const void *p);
 
-/* Readers. An absent field gives @fallback, NULL, 0 or "no address"; a wrong JSON type is refused. */
+/* Readers. An absent field gives @fallback, NULL, 0 or "no address"; a wrong JSON type is refused, and so is
+ * a string with a zero byte. */
 bool field_bool(struct field f, bool fallback);
 const char *field_text(struct field f);   /* borrowed from the tree */
 const char *field_string(struct field f); /* kept in the object */
@@ -94,10 +97,11 @@ bool field_read_prefix(const struct field *item, void *ret);
 /* The same, leaving out what is no prefix. */
 bool field_read_valid_prefix(const struct field *item, void *ret);
 
-/* What a map may hold, and which of its keys are kept (NULL: all). */
+/* What a map may hold, 0: as much as the document has. */
 struct map_limits {
 	size_t max_items;
-	size_t max_bytes; /* of all keys and values, kept or not; 0: as many as the document has */
+	size_t max_bytes; /* of all keys and values, kept or not */
+	/* Which keys are kept, unless there is a zero byte in what they have; NULL: all. */
 	bool (*keep)(const char *key);
 };
 

@@ -76,7 +76,8 @@ int json_parse(const char *text, size_t len, json_t **ret, struct error *err)
 		return r;
 
 	watch_begin();
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &why);
+	/* Zero bytes are nowhere in what we read (field.h), but may be in what a pod gives its programs. */
+	root = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
 	if (!watch_end())
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!root)

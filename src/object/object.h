@@ -29,11 +29,11 @@ enum object_kind {
 
 /* What an API object can grow, and where we stop. Bigger objects are refused by name and field. */
 enum object_limit {
-	OBJECT_MAX_BYTES = 3 * 1024 * 1024, /* one document; etcd itself stops at 1.5 MiB */
-	OBJECT_MAX_DEPTH = 64,              /* nesting of JSON or YAML */
-	OBJECT_MAX_NAME = 253,              /* RFC 1123 subdomain */
-	OBJECT_MAX_LABELS = 1024,
-	OBJECT_MAX_ANNOTATIONS = 1024,
+	/* One document. etcd stops at 1.5 MiB, which JSON makes six times as long where it is escapes.
+	 * As long as a document are its labels, of which none may be left out, and its annotations. */
+	OBJECT_MAX_BYTES = 10 * 1024 * 1024,
+	OBJECT_MAX_DEPTH = 64,                    /* nesting of JSON or YAML */
+	OBJECT_MAX_NAME = 253,                    /* RFC 1123 subdomain */
 	OBJECT_MAX_ANNOTATION_BYTES = 256 * 1024, /* all together, as the API server limits them */
 	SERVICE_MAX_PORTS = 1000,
 	SERVICE_MAX_ADDRESSES = 256, /* external IPs, load-balancer IPs, source ranges: each */
@@ -42,8 +42,7 @@ enum object_limit {
 	ENDPOINT_MAX_ADDRESSES = 100, /* the API's own limit */
 	ENDPOINT_MAX_HINTS = 64,
 	POD_MAX_ADDRESSES = 16,
-	POD_MAX_CONTAINERS = 1024, /* and as many init containers */
-	POD_MAX_PORTS = 1024,
+	POD_MAX_PORTS = 1024, /* with names; the others are left out */
 	NODE_MAX_ADDRESSES = 64,
 	NODE_MAX_POD_CIDRS = 16,
 	NODE_MAX_TAINTS = 256,
@@ -170,11 +169,9 @@ struct endpoint_slice {
 enum pod_phase { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED, POD_UNKNOWN };
 
 struct container_port {
-	const char *name; /* "" when unnamed */
+	const char *name;
 	enum protocol protocol;
 	uint16_t port;
-	uint16_t host_port;  /* 0: none */
-	struct addr host_ip; /* family 0: any */
 };
 
 struct pod {
@@ -184,11 +181,9 @@ struct pod {
 	enum pod_phase phase;
 	const struct addr *addrs; /* status.podIPs, else podIP */
 	size_t n_addrs;
-	const struct container_port
-		*ports; /* of containers and of init containers that restart Always */
+	const struct container_port *
+		ports; /* that have a name: of containers, and of init containers that restart Always */
 	size_t n_ports;
-	uint32_t grace_period_s;  /* spec.terminationGracePeriodSeconds, 30 by default */
-	const char *container_id; /* status.containerStatuses[0].containerID, may be NULL */
 };
 
 enum node_addr_type { NODE_ADDR_INTERNAL, NODE_ADDR_EXTERNAL };

@@ -11,13 +11,14 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
+#include "object/object.h"
 
 struct error;
 struct frames;
 
 enum frames_limit {
 	/* Of one object, without managedFields; what is longer is cut and told as too big. */
-	FRAME_MAX_BYTES = 3 * 1024 * 1024,
+	FRAME_MAX_BYTES = OBJECT_MAX_BYTES,
 	/* Down to here brackets must match. What is deeper is passed on, for the parser to refuse. */
 	FRAME_MAX_DEPTH = 64,
 	/* Of what a list says besides its items: metadata with the continue token. */

@@ -36,9 +36,8 @@ static inline void protocol_check(enum protocol p)
 	check(p == PROTOCOL_TCP || p == PROTOCOL_UDP || p == PROTOCOL_SCTP);
 }
 
-static inline void key_values_check(const struct key_values *kv, size_t limit)
+static inline void key_values_check(const struct key_values *kv)
 {
-	check(kv->n <= limit);
 	for (size_t i = 0; i < kv->n; i++) {
 		check(kv->items[i].value != NULL);
 		check(i == 0 || strcmp(kv->items[i - 1].key, kv->items[i].key) < 0);
@@ -154,8 +153,8 @@ static inline void object_check(const struct object *o)
 	check(strlen(o->name) >= 1 && strlen(o->name) <= OBJECT_MAX_NAME && !strchr(o->name, '/'));
 	check(strlen(o->namespace) <= 63);
 	check((o->kind == KIND_NODE || o->kind == KIND_NAMESPACE) == !*o->namespace);
-	key_values_check(&o->labels, OBJECT_MAX_LABELS);
-	key_values_check(&o->annotations, OBJECT_MAX_ANNOTATIONS);
+	key_values_check(&o->labels);
+	key_values_check(&o->annotations);
 	if (o->kind == KIND_SERVICE)
 		service_check((const struct service *)o);
 	else if (o->kind == KIND_ENDPOINT_SLICE)

@@ -23,7 +23,7 @@ static const char *const items[KIND_COUNT] = {
 		"'forNodes':[{'name':'n'}]}}]}",
 	[KIND_POD] = "{'metadata':{'name':'a','ownerReferences':[{}]},'spec':{'containers':["
 		     "{'ports':[{'containerPort':80}]}]},'status':{'phase':'Running',"
-		     "'podIPs':[{'ip':'192.0.2.1'}],'containerStatuses':[{'containerID':'c'}]}}",
+		     "'podIPs':[{'ip':'192.0.2.1'}]}}",
 	[KIND_NODE] = "{'metadata':{'name':'a'},'spec':{'taints':[{'key':'k'}]},'status':{"
 		      "'addresses':[{'type':'InternalIP','address':'192.0.2.1'}]}}",
 	[KIND_NAMESPACE] = "{'metadata':{'name':'a'},'spec':{},'status':{'phase':'Active'}}",

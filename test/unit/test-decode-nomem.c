@@ -32,7 +32,7 @@ static const char *const documents[] = {
 	"{apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {nodeName: n,"
 	" initContainers: [{restartPolicy: Always, ports: [{name: s, containerPort: 2}]}],"
 	" containers: [{ports: [{name: http, containerPort: 80}]}]},"
-	" status: {podIPs: [{ip: 10.0.0.1}], containerStatuses: [{containerID: c}]}}",
+	" status: {podIPs: [{ip: 10.0.0.1}]}}",
 
 	"{apiVersion: v1, kind: Pod, metadata: {name: a}, status: {podIP: 10.0.0.1}}",
 

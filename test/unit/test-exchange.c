@@ -259,7 +259,7 @@ static void test_A10_answers_have_a_limit(void **state)
 		assert_int_equal(w->r, excess ? -E2BIG : 0);
 	}
 	assert_string_equal(w->err.message, "GET /apis/x/v1/things/one: the answer has more than "
-					    "3145728 bytes");
+					    "10485760 bytes");
 }
 
 static void test_nobody_listens(void **state)

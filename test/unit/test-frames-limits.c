@@ -42,9 +42,9 @@ static void test_A10_object_at_the_limit(void **state)
 	size_t room = FRAME_MAX_BYTES - strlen(before) - strlen(behind);
 
 	(void)state;
-	assert_filled(before, 'x', room, behind, "/a@ 3145728 bytes\n/@ {}\n= PodList  \n");
+	assert_filled(before, 'x', room, behind, "/a@ 10485760 bytes\n/@ {}\n= PodList  \n");
 	assert_filled(before, 'x', room + 1, behind,
-		      "/a@ too big 3145728 bytes\n/@ {}\n= PodList  \n");
+		      "/a@ too big 10485760 bytes\n/@ {}\n= PodList  \n");
 }
 
 /* An object is named even when its name is behind what is kept of it. */
@@ -53,7 +53,7 @@ static void test_A10_object_of_100_megabytes(void **state)
 	(void)state;
 	assert_filled("{\"b\":\"", 'x', 100 * 1000 * 1000,
 		      "\",\"metadata\":{\"name\":\"a\",\"namespace\":\"n\"}}",
-		      "n/a@ too big 3145728 bytes\n/@ {}\n= PodList  \n");
+		      "n/a@ too big 10485760 bytes\n/@ {}\n= PodList  \n");
 }
 
 static void test_A10_managed_fields_of_100_megabytes(void **state)
@@ -114,7 +114,7 @@ static void test_A10_a_million_labels(void **state)
 		len += (size_t)sprintf(labels + len, "\"k%zu\":\"\",", i);
 	strcpy(labels + len, "\"\":\"\"},\"name\":\"a\"}}");
 	assert_filled("{\"metadata\":{\"labels\":{", ' ', 1, labels,
-		      "/a@ too big 3145728 bytes\n/@ {}\n= PodList  \n");
+		      "/a@ too big 10485760 bytes\n/@ {}\n= PodList  \n");
 }
 
 /* What is told of a list with a bad object between good ones. */
@@ -158,7 +158,6 @@ static void test_A10_bad_objects_are_named_and_the_others_read(void **state)
 		{ "{\"a\":NaN}", -EINVAL },
 		{ "{\"a\":-Infinity}", -EINVAL },
 		{ "{\"a\":\"\\ud800\"}", -EINVAL },
-		{ "{\"a\":\"\\u0000\"}", -EINVAL },
 		{ "{\"a\":\"\xc0\xaf\"}", -EINVAL },
 		{ "{\"a\":\"\n\"}", -EINVAL },
 		{ "{\"a\" \"b\"}", -EINVAL },

@@ -429,7 +429,7 @@ static void test_A10_object_that_is_too_big_is_named(void **state)
 	http_chunk(x, padding);
 	http_chunk(x, "\"}," ITEM("a", "u1", "3") "]}");
 	http_end(x);
-	assert_reflected(f, "report services: Service default/big: more than 3145728 bytes\n"
+	assert_reflected(f, "report services: Service default/big: more than 10485760 bytes\n"
 			    "apply default/a@3\n"
 			    "synced Service\n");
 }

@@ -308,7 +308,7 @@ static void test_A10_document_size_is_limited(void **state)
 		assert_non_null(strstr(buf_text(&out), "\n3 {\"b\":1}\n"));
 	}
 	memcpy(text + len - 1, "x\n---\nb: 1\n", 12);
-	assert_documents(text, "1 E2BIG: document of 3145729 bytes, more than 3145728\n"
+	assert_documents(text, "1 E2BIG: document of 10485761 bytes, more than 10485760\n"
 			       "3 {\"b\":1}\n");
 }
 

@@ -20,6 +20,7 @@ struct netlink {
 	struct mnl_socket *socket;
 	uint32_t sequence;
 	uint32_t dumping; /* the sequence of the dump asked for last */
+	bool more;        /* of it is to come */
 	char buffer[RECEIVE_BUFFER_BYTES];
 };
 
@@ -212,6 +213,25 @@ static int dump_wait(int fd, struct error *err)
 	return 0;
 }
 
+/* Wait for what one read brings. */
+static int dump_read(struct netlink *nl, ssize_t *ret_n, struct error *err)
+{
+	int r = dump_wait(mnl_socket_get_fd(nl->socket), err);
+
+	if (r < 0)
+		return r;
+	*ret_n = recv(mnl_socket_get_fd(nl->socket), nl->buffer, sizeof(nl->buffer), 0);
+	if (*ret_n < 0 && errno != EINTR)
+		return error_errno(err, errno, "read a netlink dump");
+	return 0;
+}
+
+static bool dump_goes_on(const struct nlmsghdr *nlh)
+{
+	return nlh->nlmsg_flags & NLM_F_MULTI && nlh->nlmsg_type != NLMSG_DONE &&
+	       nlh->nlmsg_type != NLMSG_ERROR;
+}
+
 /* 1: go on; 0: the end. */
 static int dump_message(const struct nlmsghdr *nlh, netlink_fn fn, void *userdata)
 {
@@ -227,24 +247,33 @@ static int dump_message(const struct nlmsghdr *nlh, netlink_fn fn, void *userdat
 	r = fn(nlh, userdata);
 	if (r < 0)
 		return r;
-	return nlh->nlmsg_flags & NLM_F_MULTI ? 1 : 0;
+	return dump_goes_on(nlh) ? 1 : 0;
+}
+
+/* Hand on what was read, up to the first error; how far the dump is shows in all of it. */
+static int dump_hand_on(struct netlink *nl, ssize_t n, netlink_fn fn, void *userdata)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)nl->buffer;
+	int r = 1, left = (int)n;
+
+	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		if (nlh->nlmsg_seq != nl->dumping)
+			continue; /* an answer nobody waited for */
+		nl->more = dump_goes_on(nlh);
+		if (r > 0)
+			r = dump_message(nlh, fn, userdata);
+	}
+	return r;
 }
 
 int netlink_dump_more(struct netlink *nl, netlink_fn fn, void *userdata, struct error *err)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)(const void *)nl->buffer;
-	int r = dump_wait(mnl_socket_get_fd(nl->socket), err), left;
 	ssize_t n;
+	int r = dump_read(nl, &n, err);
 
 	if (r < 0)
 		return r;
-	n = recv(mnl_socket_get_fd(nl->socket), nl->buffer, sizeof(nl->buffer), 0);
-	if (n < 0 && errno != EINTR)
-		return error_errno(err, errno, "read a netlink dump");
-	r = 1;
-	for (left = (int)n; r > 0 && mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
-		if (nlh->nlmsg_seq == nl->dumping) /* else: an answer nobody waited for */
-			r = dump_message(nlh, fn, userdata);
+	r = dump_hand_on(nl, n, fn, userdata);
 	return r < 0 ? error_errno(err, -r, "netlink dump") : r;
 }
 
@@ -257,7 +286,24 @@ int netlink_dump_begin(struct netlink *nl, struct nlmsghdr *nlh, struct error *e
 	do
 		n = mnl_socket_sendto(nl->socket, nlh, nlh->nlmsg_len);
 	while (n < 0 && errno == EINTR);
+	nl->more = n >= 0;
 	return n < 0 ? error_errno(err, errno, "ask for a netlink dump") : 0;
+}
+
+static int skip(const struct nlmsghdr *nlh, void *userdata)
+{
+	(void)nlh;
+	(void)userdata;
+	return 0;
+}
+
+/* While a dump goes on, the kernel begins no other for this socket (EBUSY). */
+static void dump_finish(struct netlink *nl)
+{
+	ssize_t n;
+
+	while (nl->more && dump_read(nl, &n, NULL) == 0)
+		dump_hand_on(nl, n, skip, NULL);
 }
 
 int netlink_dump(struct netlink *nl, struct nlmsghdr *nlh, netlink_fn fn, void *userdata,
@@ -269,6 +315,8 @@ int netlink_dump(struct netlink *nl, struct nlmsghdr *nlh, netlink_fn fn, void *
 		do
 			r = netlink_dump_more(nl, fn, userdata, err);
 		while (r > 0);
+	if (r < 0)
+		dump_finish(nl);
 	return r;
 }
 

@@ -16,21 +16,26 @@
 #include "fail-alloc.h"
 #include "kernel-fixture.h"
 #include "kernel/counted.h"
+#include "kernel/dump.h"
 #include "kernel/lookup.h"
 #include "kernel/netlink.h"
 #include "ruleset/template.h"
 
-enum { N_KEYS = 300 };
+enum {
+	N_KEYS = 300,
+	N_MANY = 20000, /* more than a socket takes at a time */
+};
 
-/* Those of element_make() with an even key below N_KEYS, in both families, in the kernel. */
-static void fill(struct kernel *k, enum set_id set)
+/* Those of element_make() with an even key below @n, in both families, in the kernel. */
+static void fill(struct kernel *k, enum set_id set, unsigned n)
 {
-	struct element elements[N_KEYS];
+	_cleanup_free_ struct element *elements = calloc(n, sizeof(*elements));
 
-	for (unsigned i = 0; i < N_KEYS; i++)
+	assert_non_null(elements);
+	for (unsigned i = 0; i < n; i++)
 		elements[i] = element_make(set, i % 2 ? AF_INET6 : AF_INET, i - i % 2, 0);
 	kernel_open(k, true, true);
-	kernel_want(k, elements, N_KEYS, NULL);
+	kernel_want(k, elements, n, NULL);
 	kernel_replace(k);
 }
 
@@ -57,7 +62,7 @@ static void test_maps_without_counters_have_counted_nothing(struct kernel *k)
 {
 	_cleanup_counted_ struct counted_list l;
 
-	fill(k, SET_MASQUERADE_SERVICES);
+	fill(k, SET_MASQUERADE_SERVICES, N_KEYS);
 	assert_int_equal(counted_new(&l), 0);
 	assert_int_equal(
 		counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_MASQUERADE_SERVICES, &k->err), 0);
@@ -85,7 +90,7 @@ static void test_elements_are_found_by_their_keys(struct kernel *k)
 	struct element keys[2 * N_KEYS + 1];
 	size_t n = 0;
 
-	fill(k, SET_ENDPOINTS);
+	fill(k, SET_ENDPOINTS, N_KEYS);
 	nft(k, "add chain ip kube-nft lb-1");
 	nft(k, "add element ip kube-nft services { 10.0.0.0 . tcp . 1 counter packets 7 bytes 420 "
 	       ": goto lb-1 }");
@@ -127,7 +132,7 @@ static void test_reader_may_stop(struct kernel *k)
 	struct nlmsghdr *nlh;
 	size_t seen = 0;
 
-	fill(k, SET_ENDPOINTS);
+	fill(k, SET_ENDPOINTS, N_KEYS);
 	for (unsigned i = 0; i < N_KEYS; i++)
 		keys[i] = element_make(SET_ENDPOINTS, AF_INET, i / 2 * 4 % N_KEYS, 0);
 	assert_int_equal(lookup_elements(k->nl, TABLE_NAME, keys, N_KEYS, stop_at_third, &seen,
@@ -141,6 +146,27 @@ static void test_reader_may_stop(struct kernel *k)
 	assert_int_equal(lookup_elements(k->nl, TABLE_NAME, keys, 2, stop_at_third, &seen, &k->err),
 			 0);
 	assert_int_equal(seen, 1);
+}
+
+static int stop_at_once(const struct nlattr *attr, void *userdata)
+{
+	(void)attr;
+	(void)userdata;
+	return -ECANCELED;
+}
+
+/* The kernel begins no dump before the last one of a socket is at its end. */
+static void test_N6_dump_that_was_given_up_does_not_disturb_the_next(struct kernel *k)
+{
+	_cleanup_counted_ struct counted_list l;
+
+	fill(k, SET_ENDPOINTS, N_MANY);
+	assert_int_equal(dump_attrs(k->nl, AF_INET, TABLE_NAME, set_name(SET_ENDPOINTS),
+				    stop_at_once, NULL, &k->err),
+			 -ECANCELED);
+	assert_int_equal(counted_new(&l), 0);
+	assert_int_equal(counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_ENDPOINTS, &k->err), 0);
+	assert_int_equal(l.n, N_MANY / 2);
 }
 
 static void test_strange_elements_are_counted_not_read(struct kernel *k)
@@ -165,22 +191,19 @@ static void test_H1_without_memory(struct kernel *k)
 	bool failed = true;
 	unsigned n = 0;
 
-	fill(k, SET_ENDPOINTS);
+	fill(k, SET_ENDPOINTS, N_KEYS);
 	for (unsigned i = 0; i < N_KEYS; i++)
 		keys[i] = element_make(SET_ENDPOINTS, AF_INET, i, 0);
 	while (failed) {
-		/* What is left of a dump would disturb the next one. */
-		_cleanup_(netlink_closep) struct netlink *nl = NULL;
 		struct counted_list l;
 		int r;
 
-		assert_int_equal(netlink_open(&nl, NULL), 0);
 		fail_alloc_at(++n);
 		r = counted_new(&l);
 		if (r == 0)
-			r = counted_dump(&l, nl, AF_INET, TABLE_NAME, SET_ENDPOINTS, &k->err);
+			r = counted_dump(&l, k->nl, AF_INET, TABLE_NAME, SET_ENDPOINTS, &k->err);
 		if (r == 0)
-			r = counted_look_up(&l, nl, TABLE_NAME, keys, N_KEYS, &k->err);
+			r = counted_look_up(&l, k->nl, TABLE_NAME, keys, N_KEYS, &k->err);
 		failed = fail_alloc_end();
 		assert_int_equal(r, failed ? -ENOMEM : 0);
 		counted_free(&l);
@@ -196,6 +219,7 @@ int main(void)
 		kernel_test(test_sets_that_are_not_there),
 		kernel_test(test_elements_are_found_by_their_keys),
 		kernel_test(test_reader_may_stop),
+		kernel_test(test_N6_dump_that_was_given_up_does_not_disturb_the_next),
 		kernel_test(test_strange_elements_are_counted_not_read),
 		kernel_test(test_H1_without_memory),
 	};

@@ -1,13 +1,17 @@
-"""The cases to run: those of CASES, or our own."""
+"""The cases to run, those of CASES or our own; the fixture's cluster with agents."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rig.netpol.cases import OWN_CASES, load_cases
+from rig.netpol.cluster import Cluster
+from rig.netpol.enforcer import Agents
+from rig.netpol.network import Network
 from rig.netpol.world import World, fixture
 
 CASES = Path(os.environ.get("CASES") or OWN_CASES)
@@ -37,3 +41,24 @@ def told() -> list[str]:
 def world() -> World:
     """The fixture's cluster, without policies."""
     return fixture()
+
+
+@pytest.fixture(scope="module")
+def bridged() -> bool:
+    """How the pods of a node are connected."""
+    return False
+
+
+@pytest.fixture(scope="module")
+def running(bridged: bool) -> Iterator[Cluster]:
+    world = fixture()
+    with Network(world, bridged=bridged) as network, Agents(network, world) as agents:
+        agents.start()
+        yield Cluster(network, agents, world)
+
+
+@pytest.fixture
+def cluster(running: Cluster) -> Iterator[Cluster]:
+    yield running
+    running.world = fixture()
+    running.follow()

@@ -19,25 +19,15 @@ from rig.netpol.network import Network
 from rig.netpol.world import World, fixture
 from rig.nflog import Log
 
-FIXTURE = fixture()
 NO_ANSWER_S = 0.5
 HANG_S = 10.0
+TOLD_S = 60.0  # by an ICMP error, of which a host sends few a second
 PORTS = itertools.count(5000)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["routed", "bridged"])
-def running(request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    world = FIXTURE.copy()
-    with Network(world, bridged=request.param) as network, Agents(network, world) as agents:
-        agents.start()
-        yield Cluster(network, agents, world)
-
-
-@pytest.fixture
-def cluster(running: Cluster) -> Iterator[Cluster]:
-    yield running
-    running.world = FIXTURE.copy()
-    running.follow()
+def bridged(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
 
 
 DENY_IN = policy("x/deny", podSelector={"matchLabels": {"pod": "a"}})
@@ -167,6 +157,18 @@ def test_N17_replies_need_no_permission(cluster: Cluster) -> None:
         Line(cluster, "x/a", "x/c", socket.SOCK_STREAM)
 
 
+def test_who_is_refused_behind_a_service_is_told(cluster: Cluster, family: int) -> None:
+    cluster.tell(DENY_IN)
+    spec = cluster.world.services["x/s-a"]["spec"]
+    [address] = [ip for ip in spec["clusterIPs"] if (":" in ip) == (family == 6)]
+    kind = socket.AF_INET6 if family == 6 else socket.AF_INET
+    for client in dict(PAIRS):
+        with cluster.place(client).socket(kind, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TOLD_S)
+            with pytest.raises(ConnectionRefusedError):
+                connection.connect((address, spec["ports"][0]["port"]))
+
+
 def test_the_own_node_always_reaches_its_pods(cluster: Cluster) -> None:
     cluster.tell(DENY_IN)
     with lines(cluster, ("node-a", "x/a")) as open_ones:
@@ -276,7 +278,7 @@ def without(world: World, name: str) -> World:
 
 def test_H16_default_deny_holds_who_is_not_known() -> None:
     """A pod that nobody has told of yet: its first packet, and the first to it."""
-    world = FIXTURE.copy()
+    world = fixture()
     with Network(world) as network, Agents(
         network, without(world, "x/a"), DEFAULT_DENY
     ) as agents:
@@ -303,7 +305,7 @@ def test_H16_default_deny_holds_who_is_not_known() -> None:
 
 
 def test_default_deny_needs_pod_networks() -> None:
-    world = FIXTURE.copy()
+    world = fixture()
     nodes = copy.deepcopy(world.nodes)
     for node in nodes.values():
         del node["spec"]

@@ -65,6 +65,7 @@ V6 = "fd01::2 fd02::3 UDP 53"
         ("ct state new", [V4, V6]),
         ('iifname "kube-bridge"', []),
         ('iifname != "lo"', [V4, V6]),
+        ('meta iifkind "bridge"', []),
         ("ct state established,related", []),
         ("ct direction original", [V4, V6]),
         ("ct direction reply", []),

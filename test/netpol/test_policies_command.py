@@ -15,30 +15,11 @@ import pytest
 from rig.agent import PROGRAM, wait_until
 from rig.netns import Namespace
 from rig.netpol.cluster import Cluster, policy
-from rig.netpol.enforcer import Agents
-from rig.netpol.network import Network
-from rig.netpol.world import fixture
 
 Shown = dict[str, Any]
-FIXTURE = fixture()
 HANG_S = 60.0
 PORT = 5300
 NODE = "node-a"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Cluster]:
-    world = FIXTURE.copy()
-    with Network(world) as network, Agents(network, world) as agents:
-        agents.start()
-        yield Cluster(network, agents, world)
-
-
-@pytest.fixture
-def cluster(running: Cluster) -> Iterator[Cluster]:
-    yield running
-    running.world = FIXTURE.copy()
-    running.follow()
 
 
 def policies(space: Namespace, *flags: str) -> str:

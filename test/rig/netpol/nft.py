@@ -325,6 +325,8 @@ class Walk:
             "protocol": self.packet.table,
             # By what else it came makes no difference.
             "iifname": None if self.packet.own else "eth0",
+            "iifkind": None,
+            "oifkind": None,
         }
         return values[body["key"]] if body["key"] in values else self._unknown(body, word)
 

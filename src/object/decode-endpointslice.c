@@ -14,6 +14,12 @@ static const struct enum_value address_types[] = {
 	{ NULL, 0 },
 };
 
+bool endpoint_slice_label_is_kept(const char *key)
+{
+	return strcmp(key, "kubernetes.io/service-name") == 0 ||
+	       strcmp(key, "service.kubernetes.io/headless") == 0;
+}
+
 static bool hint_read(const struct field *item, void *ret)
 {
 	struct field name = field_member(item, "name");
@@ -24,11 +30,14 @@ static bool hint_read(const struct field *item, void *ret)
 static void hints_decode(const struct field *item, struct endpoint *e)
 {
 	struct field hints = field_member(item, "hints");
+	size_t n;
 
 	e->zone_hints = field_list(field_member(&hints, "forZones"), ENDPOINT_MAX_HINTS,
-				   sizeof(*e->zone_hints), hint_read, &e->n_zone_hints);
+				   sizeof(*e->zone_hints), hint_read, &n);
+	e->n_zone_hints = (uint8_t)n;
 	e->node_hints = field_list(field_member(&hints, "forNodes"), ENDPOINT_MAX_HINTS,
-				   sizeof(*e->node_hints), hint_read, &e->n_node_hints);
+				   sizeof(*e->node_hints), hint_read, &n);
+	e->n_node_hints = (uint8_t)n;
 }
 
 static void conditions_decode(const struct field *item, struct endpoint *e)
@@ -38,16 +47,6 @@ static void conditions_decode(const struct field *item, struct endpoint *e)
 	e->ready = field_bool(field_member(&conditions, "ready"), true);
 	e->serving = field_bool(field_member(&conditions, "serving"), e->ready);
 	e->terminating = field_bool(field_member(&conditions, "terminating"), false);
-}
-
-static const char *target_pod_read(const struct field *item)
-{
-	struct field target = field_member(item, "targetRef");
-	const char *kind = field_text(field_member(&target, "kind"));
-
-	if (!kind || strcmp(kind, "Pod") != 0)
-		return NULL;
-	return field_string(field_member(&target, "name"));
 }
 
 static bool endpoint_read(const struct field *item, void *ret)
@@ -63,7 +62,6 @@ static bool endpoint_read(const struct field *item, void *ret)
 	e->node = field_string(field_member(item, "nodeName"));
 	e->zone = field_string(field_member(item, "zone"));
 	hints_decode(item, e);
-	e->target_pod = target_pod_read(item);
 	return true;
 }
 

@@ -35,6 +35,12 @@ static const struct enum_value ip_modes[] = {
 	{ NULL, 0 },
 };
 
+bool service_label_is_kept(const char *key)
+{
+	return strcmp(key, "service.kubernetes.io/service-proxy-name") == 0 ||
+	       strcmp(key, "service.kubernetes.io/headless") == 0;
+}
+
 static bool port_read(const struct field *item, void *ret)
 {
 	struct service_port *p = ret;

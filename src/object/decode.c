@@ -9,24 +9,23 @@
 #include "object/field.h"
 
 enum {
-	LABEL_MAX_BYTES = 63,     /* RFC 1123 */
-	ENDPOINT_TEXT_BYTES = 64, /* the names of pod and node, a zone hint */
-	PAIR_TEXT_BYTES = 8,      /* of key and value: zeros, and what the arena rounds up */
+	LABEL_MAX_BYTES = 63, /* RFC 1123 */
 };
 
 struct kind {
 	size_t size;
-	size_t text_bytes; /* what most have besides struct and labels: names, addresses, ports */
 	void (*decode)(const struct field *root, struct object *o);
+	bool (*label_is_kept)(const char *key); /* NULL: all, since selectors read them */
 };
 
 static const struct kind kinds[KIND_COUNT] = {
-	[KIND_SERVICE] = { sizeof(struct service), 256, service_decode },
-	[KIND_ENDPOINT_SLICE] = { sizeof(struct endpoint_slice), 256, endpoint_slice_decode },
-	[KIND_POD] = { sizeof(struct pod), 384, pod_decode },
-	[KIND_NODE] = { sizeof(struct node), 512, node_decode },
-	[KIND_NAMESPACE] = { sizeof(struct namespace_object), 128, namespace_decode },
-	[KIND_NETWORK_POLICY] = { sizeof(struct network_policy), 512, network_policy_decode },
+	[KIND_SERVICE] = { sizeof(struct service), service_decode, service_label_is_kept },
+	[KIND_ENDPOINT_SLICE] = { sizeof(struct endpoint_slice), endpoint_slice_decode,
+				  endpoint_slice_label_is_kept },
+	[KIND_POD] = { sizeof(struct pod), pod_decode, NULL },
+	[KIND_NODE] = { sizeof(struct node), node_decode, NULL },
+	[KIND_NAMESPACE] = { sizeof(struct namespace_object), namespace_decode, NULL },
+	[KIND_NETWORK_POLICY] = { sizeof(struct network_policy), network_policy_decode, NULL },
 };
 
 /* KIND_COUNT when the document has no kind that we read; the decoder then has failed. */
@@ -103,7 +102,7 @@ static void names_decode(const struct field *meta, struct object *o)
 
 static void metadata_decode(const struct field *root, struct object *o)
 {
-	static const struct map_limits label_limits = { 0 };
+	const struct map_limits label_limits = { .keep = kinds[o->kind].label_is_kept };
 	static const struct map_limits annotation_limits = {
 		.max_bytes = OBJECT_MAX_ANNOTATION_BYTES,
 		.keep = annotation_is_kept,
@@ -119,36 +118,6 @@ static void metadata_decode(const struct field *root, struct object *o)
 	o->deleting = deletion.value;
 	o->labels = field_key_values(field_member(&meta, "labels"), &label_limits);
 	o->annotations = field_key_values(field_member(&meta, "annotations"), &annotation_limits);
-}
-
-/* What field_key_values() will take. */
-static size_t map_bytes(json_t *map)
-{
-	size_t bytes = 0;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(map, key, value)
-	{
-		bytes += sizeof(struct key_value) + PAIR_TEXT_BYTES;
-		bytes += strlen(key) + json_string_length(value);
-	}
-	return bytes;
-}
-
-/* About what the object will take. Too little costs another chunk and too much stays unused: ten thousand
- * slices with their Services' labels should do neither. */
-static size_t arena_hint(enum object_kind kind, const json_t *root)
-{
-	size_t hint = kinds[kind].size + kinds[kind].text_bytes;
-	size_t n = json_array_size(json_object_get(root, "endpoints"));
-
-	hint += map_bytes(json_object_get(json_object_get(root, "metadata"), "labels"));
-	if (kind == KIND_SERVICE)
-		hint += map_bytes(json_object_get(json_object_get(root, "spec"), "selector"));
-	if (kind == KIND_ENDPOINT_SLICE && n <= SLICE_MAX_ENDPOINTS)
-		hint += n * (sizeof(struct endpoint) + ENDPOINT_TEXT_BYTES);
-	return hint;
 }
 
 static int object_refuse(const struct object *o, int code, struct error *err)
@@ -173,7 +142,9 @@ static void kind_check(const struct field *document, enum object_kind kind)
 int object_decode_kind(const json_t *root, enum object_kind kind, struct object **ret,
 		       struct decode_stats *stats, struct error *err)
 {
-	_cleanup_(arena_freep) struct arena *arena = arena_new(arena_hint(kind, root));
+	const struct kept_keys kept = { kinds[kind].label_is_kept, annotation_is_kept };
+	_cleanup_(arena_freep) struct arena *arena = arena_new(kinds[kind].size +
+							       decode_size(kind, &kept, root));
 	struct decoder d = { .arena = arena, .err = err };
 	struct field document = field_root(&d, root);
 	struct object *o = arena ? arena_alloc(arena, kinds[kind].size) : NULL;

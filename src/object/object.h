@@ -68,8 +68,8 @@ struct key_values {
 /* The value of @key, or NULL. */
 const char *key_values_get(const struct key_values *kv, const char *key);
 
-/* Labels are kept whole (selectors read them); of annotations only kube-router.io/... and
- * endpoints.kubernetes.io/last-change-trigger-time. */
+/* Labels are kept whole where selectors may read them: of a Service or an EndpointSlice there are only those that
+ * say what it is. Of annotations there are kube-router.io/... and endpoints.kubernetes.io/last-change-trigger-time. */
 struct object {
 	enum object_kind kind;
 	struct arena *arena;   /* owns everything below and this struct itself */
@@ -137,17 +137,15 @@ struct service {
 };
 
 struct endpoint {
-	struct addr addr;              /* the first of addresses[]; the others are for nobody */
-	bool ready;                    /* nil: true */
-	bool serving;                  /* nil: as ready */
-	bool terminating;              /* nil: false */
+	struct addr addr; /* the first of addresses[]; the others are for nobody */
+	bool ready;       /* nil: true */
+	bool serving;     /* nil: as ready */
+	bool terminating; /* nil: false */
+	uint8_t n_zone_hints, n_node_hints;
 	const char *node;              /* nodeName, may be NULL */
 	const char *zone;              /* may be NULL */
 	const char *const *zone_hints; /* hints.forZones[].name */
-	size_t n_zone_hints;
 	const char *const *node_hints; /* hints.forNodes[].name */
-	size_t n_node_hints;
-	const char *target_pod; /* targetRef.name when its kind is Pod; may be NULL */
 };
 
 struct endpoint_port {

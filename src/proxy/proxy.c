@@ -7,6 +7,7 @@
 #include "base/addrs.h"
 #include "base/array.h"
 #include "base/error.h"
+#include "base/ranges.h"
 #include "proxy/elements.h"
 #include "proxy/internal.h"
 #include "ruleset/ruleset.h"
@@ -80,15 +81,29 @@ int proxy_set_local_addrs(struct proxy *p, struct store *s, const struct addr *a
 	return 0;
 }
 
-static int pod_cidrs_render(const struct nodes *n, struct ruleset *rs, struct transaction *tx,
-			    struct error *err)
+/* Of cluster IPs, clients that are no pods are hidden, where pods can be told from others. */
+static int masquerade_ranges_build(const struct proxy_config *config, uint8_t family,
+				   struct block *b)
+{
+	_cleanup_ranges_ struct ranges merged = { 0 };
+	int r = ranges_of_prefixes(&merged, config->cluster_ranges, config->n_cluster_ranges,
+				   family);
+
+	return r < 0 ? r : block_add_ranges(b, SET_MASQUERADE_RANGES, family, &merged);
+}
+
+static int pod_cidrs_render(const struct proxy_config *config, const struct nodes *n,
+			    struct ruleset *rs, struct transaction *tx, struct error *err)
 {
 	_cleanup_(block_freep) struct block *block = NULL;
 	int r;
 
 	r = block_new(n->pods[FAMILY_IPV4].n + n->pods[FAMILY_IPV6].n, &block);
-	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++)
+	for (size_t i = 0; r == 0 && i < FAMILY_COUNT; i++) {
 		r = block_add_ranges(block, SET_POD_CIDRS, family_at(i), &n->pods[i]);
+		if (r == 0 && n->pods[i].n > 0 && !config->masquerade_all)
+			r = masquerade_ranges_build(config, family_at(i), block);
+	}
 	if (r < 0)
 		return r;
 	return ruleset_replace(rs, "pod-cidrs", TAKE_PTR(block), tx, err);
@@ -119,7 +134,7 @@ static int proxy_sync_nodes(struct proxy *p, struct store *s, struct ruleset *rs
 	if (r < 0)
 		return r;
 	if (!nodes_same_pods(nodes, p->nodes)) {
-		r = pod_cidrs_render(nodes, rs, tx, err);
+		r = pod_cidrs_render(&p->config, nodes, rs, tx, err);
 		if (r < 0)
 			return r;
 		p->cluster_ranges.stale = true;

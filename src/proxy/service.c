@@ -164,6 +164,14 @@ static const char *service_port_comment(const struct service_build *sb,
 	return block_comment(sb->block, text);
 }
 
+static bool addr_is_in_ranges(const struct addr *a, const struct proxy_config *config)
+{
+	for (size_t i = 0; i < config->n_cluster_ranges; i++)
+		if (prefix_contains(&config->cluster_ranges[i], a))
+			return true;
+	return false;
+}
+
 /* Who may connect, and what the address does where it is no frontend. A node's address is never closed:
  * that would cut off the node. */
 static int frontend_build_address(struct service_build *sb, const struct frontend *f,
@@ -197,6 +205,7 @@ static int frontend_build(struct service_build *sb, const struct frontend *f,
 	    elements_add_flows(sb->block, f, &endpoints->known, port->comment) < 0)
 		return -ENOMEM;
 	sb->facts.kind = f->kind;
+	sb->facts.in_range = addr_is_in_ranges(&f->addr, &sb->proxy->config);
 	v = frontend_verdicts(&sb->facts, lists);
 	sb->has_frontends = true;
 	sb->uses_cluster |= v.targets == &lists->cluster;

@@ -18,7 +18,7 @@ static enum verdict masquerade_verdict(const struct frontend_facts *facts, bool 
 		return local ? VERDICT_MASQUERADE_NODE : VERDICT_MASQUERADE_ALL;
 	if (facts->masquerade_all)
 		return VERDICT_MASQUERADE_ALL;
-	return facts->pods_known ? VERDICT_MASQUERADE_OUTSIDE : VERDICT_NONE;
+	return facts->pods_known && !facts->in_range ? VERDICT_MASQUERADE_OUTSIDE : VERDICT_NONE;
 }
 
 struct frontend_verdicts frontend_verdicts(const struct frontend_facts *facts,

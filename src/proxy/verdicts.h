@@ -17,6 +17,7 @@ struct frontend_facts {
 	enum verdict scheduler; /* VERDICT_LB, ...: its twin for local endpoints is the next */
 	bool masquerade_all;
 	bool pods_known; /* a pod CIDR of the family is known: pods can be told from outsiders */
+	bool in_range;   /* masquerade-ranges has its address, when pods are known */
 };
 
 /* VERDICT_NONE: no element in that map. A list goes with its verdict. */

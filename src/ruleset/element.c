@@ -20,6 +20,7 @@ static const char *const set_names[SET_KINDS] = {
 	[SET_LOCAL_AFFINITY_SERVICES] = "local-affinity-services",
 	[SET_AFFINITY_TIMEOUTS] = "affinity-timeouts",
 	[SET_MASQUERADE_SERVICES] = "masquerade-services",
+	[SET_MASQUERADE_RANGES] = "masquerade-ranges",
 	[SET_UDP_SERVICES] = "udp-services",
 	[SET_UDP_FLOWS] = "udp-flows",
 	[SET_HAIRPIN] = "hairpin",
@@ -55,6 +56,7 @@ static const struct set_layout set_layouts[SET_KINDS] = {
 	[SET_LOCAL_AFFINITY_SERVICES] = { FRONTEND_KEY, .verdict = true, .counter = true },
 	[SET_AFFINITY_TIMEOUTS] = { FRONTEND_KEY, .verdict = true },
 	[SET_MASQUERADE_SERVICES] = { FRONTEND_KEY, .verdict = true },
+	[SET_MASQUERADE_RANGES] = { .addr = true, .interval = true },
 	[SET_UDP_SERVICES] = { FRONTEND_KEY },
 	[SET_UDP_FLOWS] = { FRONTEND_KEY, .flow = true },
 	[SET_HAIRPIN] = { .addr = true, .pair = true, .shared = true },
@@ -188,7 +190,8 @@ int element_cmp(const struct element *a, const struct element *b)
 		return c;
 	COMPARE_FIELD(a, b, protocol);
 	COMPARE_FIELD(a, b, port);
-	COMPARE_FIELD(a, b, slot);
+	if (layout->slot || layout->prefix)
+		COMPARE_FIELD(a, b, slot);
 	if (layout->pair || layout->interval || layout->flow || layout->prefix) {
 		c = memcmp(a->other, b->other, sizeof(a->other));
 		if (c)

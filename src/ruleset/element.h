@@ -28,6 +28,7 @@ enum set_id {
 	SET_LOCAL_AFFINITY_SERVICES, /* frontend : verdict */
 	SET_AFFINITY_TIMEOUTS,       /* frontend : verdict */
 	SET_MASQUERADE_SERVICES,     /* frontend : verdict */
+	SET_MASQUERADE_RANGES,       /* addr to other, an interval */
 	SET_UDP_SERVICES,            /* frontend */
 	SET_UDP_FLOWS,               /* frontend . target */
 	SET_HAIRPIN,                 /* addr . addr */
@@ -65,9 +66,11 @@ struct element {
 	uint8_t verdict;      /* enum verdict */
 	uint16_t port;        /* frontend's, host order */
 	uint16_t target_port; /* host order; of a verdict: the port of the service port's address */
-	uint32_t slot;        /* from 0; of a prefix, its bits */
-	uint32_t number;      /* of a dispatch verdict, see there */
-	uint8_t addr[16];     /* frontend's, hairpin's, an interval's first; network order */
+	union {               /* no set has both */
+		uint32_t slot;   /* of the key, from 0; of a prefix, its bits */
+		uint32_t number; /* of a dispatch verdict, see there */
+	};
+	uint8_t addr[16]; /* frontend's, hairpin's, an interval's first; network order */
 	/* Target's, hairpin's second, an interval's last, a prefix's first; of a verdict to a chain of a
 	 * service port: the address that it is called by. */
 	uint8_t other[16];

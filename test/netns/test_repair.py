@@ -129,6 +129,7 @@ CHANGES = [
     "flush map {t} kube-nft endpoints",
     "flush map {t} kube-nft no-endpoints",
     "flush map {t} kube-nft masquerade-services",
+    "flush set {t} kube-nft masquerade-ranges",
     "flush set {t} kube-nft hairpin",
     "flush set {t} kube-nft pod-cidrs",
     "add element {t} kube-nft pod-cidrs {{ {other} }}",

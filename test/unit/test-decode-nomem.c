@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "fail-alloc.h"
+#include "object/decode-kinds.h"
 #include "object/decode.h"
 #include "object/yaml.h"
 
@@ -149,25 +150,30 @@ static unsigned decode_failing(const json_t *root)
 	}
 }
 
-/* An object mostly is one allocation. Its uid, which grows here, takes the room in it, so that every
- * string and list behind the uid once is the first to ask for more. */
+static size_t room;
+
+/* In the place of the real one. */
+size_t decode_size(enum object_kind kind, const struct kept_keys *kept, const json_t *root)
+{
+	(void)kind;
+	(void)kept;
+	(void)root;
+	return room;
+}
+
+/* An object mostly is one allocation. Here there is more or less room in it, so that every string and list
+ * once is the first to ask for more. */
 static void test_H1_objects(void **state)
 {
-	char uid[1024];
-
 	(void)state;
-	memset(uid, 'u', sizeof(uid));
 	for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
 		unsigned most = 0;
 		json_t *root = NULL;
 
 		assert_int_equal(read_document(documents[i], &root, NULL), 1);
-		for (size_t len = 8; len <= sizeof(uid); len += 8) {
-			json_t *metadata = json_object_get(root, "metadata");
-			unsigned n;
+		for (room = 0; room <= 1024; room += 8) {
+			unsigned n = decode_failing(root);
 
-			json_object_set_new(metadata, "uid", json_stringn(uid, len));
-			n = decode_failing(root);
 			most = n > most ? n : most;
 		}
 		assert_true(most >= 2);

@@ -34,7 +34,8 @@ static void test_every_field_is_kept(void **state)
 		"{'apiVersion':'v1','kind':'Service',"
 		"'metadata':{'name':'web','namespace':'shop','uid':'u-1','resourceVersion':'42',"
 		" 'creationTimestamp':'2024-02-29T12:00:00Z','deletionTimestamp':null,"
-		" 'labels':{'b':'2','a':'1'},"
+		" 'labels':{'service.kubernetes.io/service-proxy-name':'p','app':'web',"
+		"  'service.kubernetes.io/headless':''},"
 		" 'annotations':{'kube-router.io/service.local':'true','other':'x',"
 		"  'endpoints.kubernetes.io/last-change-trigger-time':'t'}},"
 		"'spec':{'type':'LoadBalancer','clusterIP':'10.96.0.10',"
@@ -60,9 +61,10 @@ static void test_every_field_is_kept(void **state)
 	assert_string_equal(s->object.resource_version, "42");
 	assert_int_equal(s->object.created, 1709208000);
 	assert_false(s->object.deleting);
-	assert_string_equal(s->object.labels.items[0].key, "a");
-	assert_string_equal(key_values_get(&s->object.labels, "b"), "2");
-	assert_null(key_values_get(&s->object.labels, "c"));
+	assert_int_equal(s->object.labels.n, 2);
+	assert_string_equal(s->object.labels.items[0].key, "service.kubernetes.io/headless");
+	assert_string_equal(
+		key_values_get(&s->object.labels, "service.kubernetes.io/service-proxy-name"), "p");
 	assert_int_equal(s->object.annotations.n, 2);
 	assert_string_equal(key_values_get(&s->object.annotations, "kube-router.io/service.local"),
 			    "true");

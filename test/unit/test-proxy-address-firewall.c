@@ -179,6 +179,44 @@ static void test_ranges_of_one_family(void **state)
 	assert_world(w, "cluster-ranges", "cluster-ranges 10.96.0.0-10.111.255.255\n");
 }
 
+/* Of cluster IPs in the ranges nothing is said one by one; where pods are not known, or everybody is hidden anyway,
+ * not of the ranges either. */
+static void test_masquerade_ranges(void **state)
+{
+	struct world *w = *state;
+	struct proxy_config config = w->config;
+
+	world_service(w, "in", 1,
+		      "'clusterIPs':['10.96.0.1','fd96::1'],'externalIPs':['192.0.2.1']," HTTP);
+	world_slice(w, "in-4", "in", "10.1.0.1");
+	world_slice(w, "in-6", "in", "fd10::1");
+	world_service(w, "out", 1, "'clusterIPs':['10.43.0.1']," HTTP);
+	world_slice(w, "out-4", "out", "10.1.0.2");
+	assert_world(w, "masquerade",
+		     "masquerade-services 192.0.2.1 . tcp . 80 comment \"default/in:http\""
+		     " : goto masquerade-all\n");
+	world_node(w, "me", "", "'podCIDRs':['10.1.0.0/24']", "");
+	assert_world(w, "masquerade",
+		     "masquerade-services 10.43.0.1 . tcp . 80 comment \"default/out:http\""
+		     " : goto masquerade-outside\n"
+		     "masquerade-services 192.0.2.1 . tcp . 80 comment \"default/in:http\""
+		     " : goto masquerade-all\n"
+		     "masquerade-ranges 10.96.0.0-10.111.255.255\n");
+	world_node(w, "me", "", "'podCIDRs':['10.1.0.0/24','fd10::/64']", "");
+	assert_world(w, "masquerade-ranges",
+		     "masquerade-ranges 10.96.0.0-10.111.255.255\n"
+		     "masquerade-ranges fd96::-fd96::f:ffff\n");
+	config.ipv6 = false;
+	world_configure(w, &config);
+	assert_world(w, "masquerade-ranges", "masquerade-ranges 10.96.0.0-10.111.255.255\n");
+	config.masquerade_all = true;
+	world_configure(w, &config);
+	assert_world(w, "masquerade-ranges", "");
+	assert_world(w, "10.96.0.1 . tcp . 80 comment \"default/in:http\" : goto masquerade",
+		     "masquerade-services 10.96.0.1 . tcp . 80 comment \"default/in:http\""
+		     " : goto masquerade-all\n");
+}
+
 static void test_family_that_is_off(void **state)
 {
 	struct world *w = *state;
@@ -258,6 +296,7 @@ int main(void)
 		firewall_test(test_other_services_are_not_looked_at),
 		firewall_test(test_range_counts_while_it_has_a_cluster_ip),
 		firewall_test(test_ranges_of_one_family),
+		firewall_test(test_masquerade_ranges),
 		firewall_test(test_family_that_is_off),
 		firewall_test(test_range_that_is_also_somebody_elses),
 		firewall_test(test_switched_off),

@@ -101,6 +101,24 @@ static void test_truth_table(void **state)
 	}
 }
 
+/* One rule hides the clients of all that are in a range, but says nothing of other frontends and clients. */
+static void test_cluster_ips_in_a_range(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct frontend_facts facts = row_facts(&rows[i]);
+		struct endpoint_lists lists = row_lists(&rows[i]);
+		enum verdict masquerade = rows[i].masquerade;
+
+		facts.in_range = true;
+		assert_int_equal(frontend_verdicts(&facts, &lists).masquerade,
+				 masquerade == OUTSIDE ? VERDICT_NONE : masquerade);
+		facts.masquerade_all = true;
+		assert_int_equal(frontend_verdicts(&facts, &lists).masquerade,
+				 masquerade == OUTSIDE ? ALL : masquerade);
+	}
+}
+
 /* Affinity changes nothing of where others go. It remembers wherever there is something to choose, apart for
  * each list. Frontends with both lists learn by the client which it was. */
 static void test_affinity(void **state)
@@ -184,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_truth_table),
+		cmocka_unit_test(test_cluster_ips_in_a_range),
 		cmocka_unit_test(test_affinity),
 		cmocka_unit_test(test_scheduler),
 		cmocka_unit_test(test_masquerade_all),

@@ -13,6 +13,7 @@ import os
 import re
 import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,8 +144,12 @@ def measure_change(
     return Change(acknowledged, watch(agent, since, begin, quiet_s))
 
 
+# How often the label of a pod, by its namespace and number, was changed: it never gets the one that it has.
+Relabelled = Counter[tuple[int, int]]
+
+
 def measure_changes(
-    cluster: LiveCluster, agent: Proxy, plan: Plan, subject: Subject
+    cluster: LiveCluster, agent: Proxy, plan: Plan, subject: Subject, relabelled: Relabelled
 ) -> dict[str, list[Change]]:
     """Labels of pods of this node, one in each namespace, and of pods of other nodes."""
     near = plan.size.near
@@ -152,18 +157,18 @@ def measure_changes(
         "a local pod's label": subject.node * plan.size.local,
         "a remote pod's label": plan.size.pods - 1,
     }
+
+    def change(namespace: int, pod: int) -> Change:
+        relabelled[namespace, pod] += 1
+        app = pod + 4 + relabelled[namespace, pod]
+        return measure_change(cluster, agent, subject.quiet_s, namespace, pod, app)
+
     return {
-        name: [
-            measure_change(
-                cluster, agent, subject.quiet_s, n % near, pod, pod + 5 + n // near
-            )
-            for n in range(subject.changes)
-        ]
-        for name, pod in pods.items()
+        name: [change(n % near, pod) for n in range(subject.changes)] for name, pod in pods.items()
     }
 
 
-def measure(cluster: LiveCluster, name: str, plan: Plan) -> Figures:
+def measure(cluster: LiveCluster, name: str, plan: Plan, relabelled: Relabelled) -> Figures:
     """Everything, from a node without tables to an agent that has ended."""
     subject = SUBJECTS[name]
     agent = subject.make(cluster)
@@ -171,7 +176,7 @@ def measure(cluster: LiveCluster, name: str, plan: Plan) -> Figures:
     agent.space.run("nft", "flush", "ruleset")
     start, cpu_s, peak_kb = measure_start(agent, 10.0)
     say(f"{name}: changes of labels")
-    changes = measure_changes(cluster, agent, plan, subject)
+    changes = measure_changes(cluster, agent, plan, subject, relabelled)
     path = cluster.directory / f"{agent.name}.nft"
     listings = [
         run_measured(agent.space, "nft", "list", "ruleset", output=path) for _ in range(LISTINGS)
@@ -269,7 +274,8 @@ def run(plan: Plan, names: Sequence[str]) -> Mapping[str, Figures]:
         filling.fill(cluster.api, plan.services)
         ips = {node.host_name: node.ips[4] for node in cluster.nodes}
         population.populate(cluster.api, plan.size, ips)
-        return {name: measure(cluster, name, plan) for name in names}
+        relabelled: Relabelled = Counter()
+        return {name: measure(cluster, name, plan, relabelled) for name in names}
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ static size_t metadata_bytes(const json_t *meta, const struct kept_keys *kept)
 size_t decode_size(enum object_kind kind, const struct kept_keys *kept, const json_t *root)
 {
 	static const size_t others[KIND_COUNT] = {
-		[KIND_POD] = 256, [KIND_NODE] = 384, [KIND_NETWORK_POLICY] = 384
+		[KIND_POD] = 128, [KIND_NODE] = 384, [KIND_NETWORK_POLICY] = 384
 	};
 	const json_t *spec = json_object_get(root, "spec");
 	size_t bytes = metadata_bytes(json_object_get(root, "metadata"), kept) + others[kind];

@@ -67,9 +67,9 @@ static size_t bound(const struct dump *d, const struct element *in, bool behind)
 static struct slice slice_of(const struct words_source *s, const struct element *in)
 {
 	size_t first = bound(s->elements, in, false);
+	size_t n = bound(s->elements, in, true) - first;
 
-	return (struct slice){ s->elements->elements + first,
-			       bound(s->elements, in, true) - first };
+	return (struct slice){ n > 0 ? s->elements->elements + first : NULL, n };
 }
 
 /* A set as it is named in rules. */

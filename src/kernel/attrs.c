@@ -66,3 +66,21 @@ void attr_put_comment(struct nlmsghdr *nlh, uint16_t type, uint8_t record, const
 	memcpy(bytes + 2, comment, size);
 	mnl_attr_put(nlh, type, 2 + size, bytes);
 }
+
+const char *attr_comment(const struct nlattr *attr, uint8_t record, size_t *ret_len)
+{
+	const uint8_t *at = attr ? mnl_attr_get_payload(attr) : NULL;
+	size_t left = attr ? mnl_attr_get_payload_len(attr) : 0;
+
+	while (left >= 2 && at[1] <= left - 2) {
+		size_t size = 2U + at[1];
+
+		if (at[0] == record) {
+			*ret_len = at[1];
+			return (const char *)at + 2;
+		}
+		at += size;
+		left -= size;
+	}
+	return NULL;
+}

@@ -33,5 +33,8 @@ struct nlattr *attr_put_copy(struct nlmsghdr *nlh, const struct nlattr *attr);
  * type, of the length, and of the text with its zero. */
 enum { ATTR_COMMENT_BYTES = 127 };
 void attr_put_comment(struct nlmsghdr *nlh, uint16_t type, uint8_t record, const char *comment);
+/* The text in user data @attr (NULL has none), of @ret_len bytes, its zero among them if it has one. NULL:
+ * no such record. User data is whatever its writer put there. */
+const char *attr_comment(const struct nlattr *attr, uint8_t record, size_t *ret_len);
 
 #endif

@@ -59,37 +59,18 @@ const struct defined *defined_find(const struct defined_list *l, enum definition
 
 /* Sets and chains ----------------------------------------------------------------------------------- */
 
-struct comment {
-	uint8_t record; /* type */
-	const char *text;
-	size_t len;
-};
-
-static int comment_note(const struct nftnl_udata *attr, void *userdata)
-{
-	struct comment *c = userdata;
-
-	if (nftnl_udata_type(attr) == c->record) {
-		c->text = nftnl_udata_get(attr);
-		c->len = nftnl_udata_len(attr);
-	}
-	return 0;
-}
-
 /* "" when it has none. NULL when memory is short. */
 static const char *comment_of(const struct part *part, enum part_kind kind, struct arena *arena)
 {
 	bool set = kind == PART_SET;
-	struct comment c = { .record = set ? NFTNL_UDATA_SET_COMMENT : NFTNL_UDATA_CHAIN_COMMENT };
-	const struct nlattr *udata;
 	struct attrs in;
+	const char *text;
+	size_t len = 0;
 
 	attrs_of_bytes(part->attrs, part->len, &in);
-	udata = in.at[set ? NFTA_SET_USERDATA : NFTA_CHAIN_USERDATA];
-	if (udata)
-		nftnl_udata_parse(mnl_attr_get_payload(udata), mnl_attr_get_payload_len(udata),
-				  comment_note, &c);
-	return arena_strndup(arena, c.text ? c.text : "", c.len);
+	text = attr_comment(in.at[set ? NFTA_SET_USERDATA : NFTA_CHAIN_USERDATA],
+			    set ? NFTNL_UDATA_SET_COMMENT : NFTNL_UDATA_CHAIN_COMMENT, &len);
+	return arena_strndup(arena, text ? text : "", len);
 }
 
 static int take_parts(struct defined_list *l, const struct skeleton *s, enum part_kind kind)
@@ -319,6 +300,16 @@ static int take_rules(struct defined_list *l, const struct skeleton *s)
 	return r;
 }
 
+int defined_take(struct defined_list *l, const struct skeleton *s)
+{
+	int r = take_parts(l, s, PART_SET);
+
+	if (r == 0)
+		r = take_parts(l, s, PART_CHAIN);
+	array_sort(l->items, l->n, sizeof(l->items[0]), defined_cmp);
+	return r == 0 ? take_rules(l, s) : r;
+}
+
 int defined_read(struct defined_list *l, struct netlink *nl, uint8_t family, const char *table,
 		 struct error *err)
 {
@@ -327,11 +318,6 @@ int defined_read(struct defined_list *l, struct netlink *nl, uint8_t family, con
 
 	if (r < 0)
 		return r;
-	r = take_parts(l, s, PART_SET);
-	if (r == 0)
-		r = take_parts(l, s, PART_CHAIN);
-	array_sort(l->items, l->n, sizeof(l->items[0]), defined_cmp);
-	if (r == 0)
-		r = take_rules(l, s);
+	r = defined_take(l, s);
 	return r < 0 ? error_set(err, r, "out of memory") : 0;
 }

@@ -15,6 +15,7 @@
 struct arena;
 struct error;
 struct netlink;
+struct skeleton;
 
 struct defined {
 	/* Its texts are as they were found, whoever wrote them, and live as long as the list; no log
@@ -38,6 +39,8 @@ void defined_free(struct defined_list *l);
 /* Append those of one table. -ENOENT: there is none. -EINTR: disturbed, try again. */
 int defined_read(struct defined_list *l, struct netlink *nl, uint8_t family, const char *table,
 		 struct error *err);
+/* The same of a table that was read. 0 or -ENOMEM. */
+int defined_take(struct defined_list *l, const struct skeleton *s);
 /* NULL: there is none of that kind, family and name. */
 const struct defined *defined_find(const struct defined_list *l, enum definition_kind kind,
 				   uint8_t family, const char *name);

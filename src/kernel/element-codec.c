@@ -322,12 +322,12 @@ static bool target_get(const struct nlattr *data, struct element *e)
 
 static int comment_get(const struct nlattr *udata, struct arena *arena, struct element *e)
 {
-	const uint8_t *record = mnl_attr_get_payload(udata);
-	uint16_t len = mnl_attr_get_payload_len(udata);
+	size_t len;
+	const char *text = attr_comment(udata, NFTNL_UDATA_SET_ELEM_COMMENT, &len);
 
-	if (len < 3 || record[0] != NFTNL_UDATA_SET_ELEM_COMMENT || record[1] > len - 2)
+	if (!text)
 		return 0;
-	e->comment = arena_strndup(arena, (const char *)record + 2, record[1]);
+	e->comment = arena_strndup(arena, text, len);
 	return e->comment ? 0 : -ENOMEM;
 }
 
@@ -347,8 +347,7 @@ int element_get(const struct nlattr *attr, enum set_id set, uint8_t family, stru
 	    (layout->verdict && !verdict_get(in.at[NFTA_SET_ELEM_DATA], &e)) ||
 	    (layout->target && !target_get(in.at[NFTA_SET_ELEM_DATA], &e)))
 		return ELEMENT_READ_OTHER;
-	if (arena && in.at[NFTA_SET_ELEM_USERDATA] &&
-	    comment_get(in.at[NFTA_SET_ELEM_USERDATA], arena, &e) < 0)
+	if (arena && comment_get(in.at[NFTA_SET_ELEM_USERDATA], arena, &e) < 0)
 		return -ENOMEM;
 
 	*ret = e;

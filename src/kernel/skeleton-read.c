@@ -49,30 +49,21 @@ struct reading {
 	enum part_kind kind;
 };
 
-static int comment_record(const struct nftnl_udata *attr, void *userdata)
-{
-	struct skeleton *s = userdata;
-
-	if (nftnl_udata_type(attr) == NFTNL_UDATA_TABLE_COMMENT)
-		snprintf(s->comment, sizeof(s->comment), "%.*s", (int)nftnl_udata_len(attr),
-			 (const char *)nftnl_udata_get(attr));
-	return 0;
-}
-
 static int table_read(const struct nlmsghdr *nlh, void *userdata)
 {
 	struct reading *rd = userdata;
-	const struct nlattr *flags, *udata;
+	const struct nlattr *flags;
+	const char *comment;
 	struct attrs in;
+	size_t len;
 
 	attrs_of_message(nlh, &in);
 	flags = in.at[NFTA_TABLE_FLAGS];
-	udata = in.at[NFTA_TABLE_USERDATA];
 	rd->s->dormant = flags && mnl_attr_validate(flags, MNL_TYPE_U32) >= 0 &&
 			 mnl_attr_get_u32(flags) & htonl(NFT_TABLE_F_DORMANT);
-	if (udata)
-		nftnl_udata_parse(mnl_attr_get_payload(udata), mnl_attr_get_payload_len(udata),
-				  comment_record, rd->s);
+	comment = attr_comment(in.at[NFTA_TABLE_USERDATA], NFTNL_UDATA_TABLE_COMMENT, &len);
+	if (comment)
+		snprintf(rd->s->comment, sizeof(rd->s->comment), "%.*s", (int)len, comment);
 	return 0;
 }
 

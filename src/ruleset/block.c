@@ -4,8 +4,9 @@
 
 #include "base/arena.h"
 #include "base/array.h"
+#include "base/error.h"
 #include "base/ranges.h"
-#include "ruleset/ruleset.h"
+#include "ruleset/block.h"
 
 int block_new(size_t n_hint, struct block **ret)
 {
@@ -74,4 +75,58 @@ const char *block_comment(struct block *b, const char *text)
 
 	comment_from(text, safe);
 	return arena_strdup(b->arena, safe);
+}
+
+static int element_cmp_qsort(const void *a, const void *b)
+{
+	return element_cmp(a, b);
+}
+
+static int definition_cmp_qsort(const void *a, const void *b)
+{
+	return definition_cmp(a, b);
+}
+
+int block_settle(struct block *b, const char *owner, struct error *err)
+{
+	size_t n = 0;
+
+	array_sort(b->elements, b->n, sizeof(b->elements[0]), element_cmp_qsort);
+	for (size_t i = 0; i < b->n; i++) {
+		if (n > 0 && element_cmp(&b->elements[n - 1], &b->elements[i]) == 0) {
+			if (!set_layout(b->elements[i].set)->shared)
+				return error_set(err, -EEXIST,
+						 "%s: two elements with one key in %s", owner,
+						 set_name(b->elements[i].set));
+			continue;
+		}
+		b->elements[n++] = b->elements[i];
+	}
+	b->n = n;
+	array_sort(b->definitions, b->n_definitions, sizeof(b->definitions[0]),
+		   definition_cmp_qsort);
+	flows_settle(&b->flows);
+	bindings_settle(&b->bindings);
+	return 0;
+}
+
+bool block_has(const struct block *b, const struct element *e)
+{
+	return b && array_find(e, b->elements, b->n, sizeof(*e), element_cmp_qsort);
+}
+
+const struct definition *block_find_definition(const struct block *b, const struct definition *d)
+{
+	return b ? array_find(d, b->definitions, b->n_definitions, sizeof(*d),
+			      definition_cmp_qsort) :
+		   NULL;
+}
+
+size_t block_count_owned(const struct block *b)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; b && i < b->n; i++)
+		n += !set_layout(b->elements[i].set)->shared;
+	return n;
 }

@@ -122,40 +122,6 @@ static void owner_remove(struct ruleset *rs, struct owner *o)
 	owner_free(o);
 }
 
-static int element_cmp_qsort(const void *a, const void *b)
-{
-	return element_cmp(a, b);
-}
-
-static int definition_cmp_qsort(const void *a, const void *b)
-{
-	return definition_cmp(a, b);
-}
-
-/* Sort, and drop the repetitions of shared elements; any other repetition is an error. */
-static int block_settle(struct block *b, const char *owner, struct error *err)
-{
-	size_t n = 0;
-
-	array_sort(b->elements, b->n, sizeof(b->elements[0]), element_cmp_qsort);
-	for (size_t i = 0; i < b->n; i++) {
-		if (n > 0 && element_cmp(&b->elements[n - 1], &b->elements[i]) == 0) {
-			if (!set_layout(b->elements[i].set)->shared)
-				return error_set(err, -EEXIST,
-						 "%s: two elements with one key in %s", owner,
-						 set_name(b->elements[i].set));
-			continue;
-		}
-		b->elements[n++] = b->elements[i];
-	}
-	b->n = n;
-	array_sort(b->definitions, b->n_definitions, sizeof(b->definitions[0]),
-		   definition_cmp_qsort);
-	flows_settle(&b->flows);
-	bindings_settle(&b->bindings);
-	return 0;
-}
-
 static int block_take_uses(struct ruleset *rs, const struct block *b, struct transaction *tx)
 {
 	for (size_t i = 0; i < b->n; i++) {
@@ -166,62 +132,6 @@ static int block_take_uses(struct ruleset *rs, const struct block *b, struct tra
 		}
 	}
 	return 0;
-}
-
-static void element_appears(const struct element *e, struct transaction *tx)
-{
-	struct dispatch d[ELEMENT_MAX_CHAINS];
-	size_t n = element_chains(e, d);
-
-	if (set_layout(e->set)->shared)
-		return; /* uses_take() has said so if it is new */
-	for (size_t i = 0; i < n; i++)
-		transaction_need_chain(tx, &d[i]);
-	transaction_add(tx, e);
-}
-
-static void element_disappears(const struct element *e, struct transaction *tx)
-{
-	if (!set_layout(e->set)->shared)
-		transaction_delete(tx, e);
-}
-
-/* Both are sorted: one walk finds what went, what came and what changed. */
-static void blocks_compare(const struct block *old, const struct block *new, struct transaction *tx)
-{
-	size_t n_old = old ? old->n : 0, n_new = new ? new->n : 0, i = 0, j = 0;
-
-	while (i < n_old || j < n_new) {
-		int c = i == n_old ? 1 :
-			j == n_new ? -1 :
-				     element_cmp(&old->elements[i], &new->elements[j]);
-
-		if (c == 0 && element_same_value(&old->elements[i], &new->elements[j])) {
-			i++;
-			j++;
-			continue;
-		}
-		if (c <= 0)
-			element_disappears(&old->elements[i++], tx);
-		if (c >= 0)
-			element_appears(&new->elements[j++], tx);
-	}
-}
-
-/* What went is left to be swept: a chain can't go together with the last element that goes to it. */
-static void definitions_compare(const struct block *old, const struct block *new,
-				struct transaction *tx)
-{
-	for (size_t i = 0; new &&i < new->n_definitions; i++) {
-		const struct definition *d = &new->definitions[i];
-		const struct definition *before = old ? array_find(d, old->definitions,
-								   old->n_definitions, sizeof(*d),
-								   definition_cmp_qsort) :
-							NULL;
-
-		if (!before || !definition_same(before, d))
-			transaction_define(tx, d);
-	}
 }
 
 static const struct flows no_flows;
@@ -242,33 +152,11 @@ static int note_flows(struct ruleset *rs, const struct block *old, const struct 
 	return r;
 }
 
-/* What clients may have no more. */
-static void note_bindings(const struct block *old, const struct block *new, struct transaction *tx)
-{
-	for (size_t i = 0; old && i < old->bindings.n; i++)
-		if (!new || !bindings_have(&new->bindings, &old->bindings.items[i]))
-			transaction_add_binding(tx, &old->bindings.items[i]);
-}
-
-static size_t block_count_owned(const struct block *b)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; b && i < b->n; i++)
-		n += !set_layout(b->elements[i].set)->shared;
-	return n;
-}
-
 static void block_drop_uses(struct ruleset *rs, const struct block *b, struct transaction *tx)
 {
 	for (size_t i = 0; b && i < b->n; i++)
 		uses_drop(&rs->uses, &b->elements[i], tx);
 	rs->n_owned -= block_count_owned(b);
-}
-
-static bool block_has(const struct block *b, const struct element *e)
-{
-	return b && array_find(e, b->elements, b->n, sizeof(*e), element_cmp_qsort);
 }
 
 /* A frontend's flows are those of whoever has it. */
@@ -408,11 +296,8 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 	owner_mark_reverted(rs, o, false);
 	for (struct owner *other = rs->reverted; new &&other; other = other->next_reverted)
 		block_yield(other->block, new, rs, tx);
-	if (tx) {
-		definitions_compare(o->block, new, tx);
-		blocks_compare(o->block, new, tx);
-		note_bindings(o->block, new, tx);
-	}
+	if (tx)
+		block_compare(o->block, new, tx);
 	owner_set(rs, o, TAKE_PTR(new), tx);
 	return 0;
 }
@@ -462,10 +347,7 @@ int ruleset_whole(const struct ruleset *rs, struct transaction *tx)
 	size_t position = 0;
 
 	while ((o = table_next(&rs->owners, &position))) {
-		for (size_t i = 0; o->block && i < o->block->n; i++)
-			element_appears(&o->block->elements[i], tx);
-		for (size_t i = 0; o->block && i < o->block->n_definitions; i++)
-			transaction_define(tx, &o->block->definitions[i]);
+		block_compare(NULL, o->block, tx);
 		for (size_t i = 0; o->block && i < o->block->bindings.n; i++)
 			transaction_add_binding(tx, &o->block->bindings.items[i]);
 	}
@@ -496,19 +378,13 @@ const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 	return NULL;
 }
 
-static bool block_defines(const struct block *b, const struct definition *d)
-{
-	return b &&
-	       array_find(d, b->definitions, b->n_definitions, sizeof(*d), definition_cmp_qsort);
-}
-
 const char *ruleset_definer(const struct ruleset *rs, const struct definition *d)
 {
 	const struct owner *o;
 	size_t position = 0;
 
 	while ((o = table_next(&rs->owners, &position)))
-		if (block_defines(o->block, d))
+		if (block_find_definition(o->block, d))
 			return o->name;
 	return NULL;
 }

@@ -1,7 +1,6 @@
 /* ruleset.h - everything that this node wants in its tables, by owner, and the differences.
  *
- * A model gives the elements of one owner ("service default/web") as a block; the ruleset keeps the
- * block, and writes what changed into the pending transaction. Cost follows the block, not the
+ * A model gives the elements of one owner ("service default/web") as a block (block.h); the ruleset keeps it, and writes what changed into the pending transaction. Cost follows the block, not the
  * ruleset. Elements of shared sets (hairpin) are counted: they are there while any owner wants them.
  * Dispatch chains (lb-3) are counted the same way and made when the first element goes to them.
  * Sets and chains of network policy are part of blocks, each of one block only; who refers to them
@@ -16,39 +15,14 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "ruleset/block.h"
 #include "ruleset/definition.h"
 #include "ruleset/element.h"
 #include "ruleset/flows.h"
 #include "ruleset/transaction.h"
 
-struct arena;
 struct error;
-struct ranges;
 struct ruleset;
-
-/* One owner's elements while they are made. */
-struct block {
-	struct arena *arena;      /* holds the comments; owned */
-	struct element *elements; /* owned, malloc */
-	size_t n;
-	size_t capacity;
-	struct definition *definitions; /* owned, malloc */
-	size_t n_definitions, cap_definitions;
-	struct flows flows;       /* that may go on */
-	struct bindings bindings; /* that clients may have */
-};
-
-int block_new(size_t n_hint, struct block **ret);
-struct block *block_free(struct block *b); /* NULL is fine; returns NULL */
-DEFINE_CLEANUP(struct block, block_free);
-/* The next element to be filled, zeroed; NULL when memory is short. Valid until the next call. */
-struct element *block_add(struct block *b);
-/* An element for each of the ranges, which are settled and of @family. 0 or -ENOMEM. */
-int block_add_ranges(struct block *b, enum set_id set, uint8_t family, const struct ranges *r);
-/* The next set or chain to be described, zeroed; as block_add(). */
-struct definition *block_define(struct block *b);
-/* A comment made safe by comment_from(), kept in the block. NULL when memory is short. */
-const char *block_comment(struct block *b, const char *text);
 
 int ruleset_new(struct ruleset **ret);
 struct ruleset *ruleset_free(struct ruleset *rs); /* NULL is fine; returns NULL */

@@ -21,7 +21,8 @@ enum place {
 	ITEMS, /* between the items of a list */
 	OBJECT,
 	METADATA, /* of the object */
-	DROPPED,  /* managedFields */
+	SPEC,     /* the same */
+	DROPPED,  /* managedFields, volumes */
 };
 
 enum { ID_NAMESPACE, ID_NAME, ID_UID, ID_RESOURCE_VERSION, ID_COUNT };
@@ -43,6 +44,7 @@ struct frames {
 	size_t offset;           /* of @piece in the body */
 
 	enum place place;
+	enum place around; /* what is dropped */
 	size_t depth, place_depth;
 	/* The closing ones that are owed; deeper ones are only counted. */
 	char brackets[ENVELOPE_DEPTH + FRAME_MAX_DEPTH];
@@ -74,7 +76,7 @@ static int text_put(struct frames *f, const char *text, size_t len, struct error
 	if (f->place == SHELL && len > FRAME_MAX_HEAD_BYTES - b->len)
 		return error_set(err, -E2BIG, "more than %d bytes besides the objects",
 				 FRAME_MAX_HEAD_BYTES);
-	if (f->place != SHELL && f->place != OBJECT && f->place != METADATA)
+	if (f->place == OUTSIDE || f->place == ITEMS || f->place == DROPPED)
 		return 0;
 	if (f->place != SHELL && len > FRAME_MAX_BYTES - b->len) {
 		len = FRAME_MAX_BYTES - b->len;
@@ -198,13 +200,17 @@ static enum place place_inside(const struct frames *f, char c)
 		return OBJECT;
 	if (f->place == OBJECT && c == '{' && capture_is(&f->key, "metadata"))
 		return METADATA;
-	if (f->place == METADATA && capture_is(&f->key, "managedFields"))
+	if (f->place == OBJECT && c == '{' && capture_is(&f->key, "spec"))
+		return SPEC;
+	if ((f->place == METADATA && capture_is(&f->key, "managedFields")) ||
+	    (f->place == SPEC && capture_is(&f->key, "volumes")))
 		return DROPPED;
 	return f->place;
 }
 
 static void place_begin(struct frames *f, enum place place)
 {
+	f->around = f->place;
 	place_set(f, place);
 	if (place == OBJECT)
 		object_begin(f);
@@ -242,9 +248,10 @@ static int place_leave(struct frames *f, const char *p, struct error *err)
 		return r;
 	switch (left) {
 	case DROPPED:
-		place_set(f, METADATA);
+		place_set(f, f->around);
 		return text_put(f, "null", 4, err);
 	case METADATA:
+	case SPEC:
 		place_set(f, OBJECT);
 		return 0;
 	case OBJECT:

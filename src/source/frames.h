@@ -1,8 +1,9 @@
 /* frames.h - the JSON objects in a body that comes in pieces: the items of a list, the events of a watch.
  *
  * Each object is found by a scanner as it arrives and handed on as text, so that neither a whole list nor
- * its tree is ever in memory. metadata.managedFields becomes null unparsed. Whether an object is JSON at all
- * is left to the parser that gets it; the scanner sees to brackets, strings, depth and size.
+ * its tree is ever in memory. metadata.managedFields and spec.volumes become null unparsed: nobody reads them,
+ * and keys in a pod's volumes are its owner's, with zero bytes, too, which the parser does not take. Whether an
+ * object is JSON at all is left to that; the scanner sees to brackets, strings, depth and size.
  */
 #ifndef KUBE_NFT_SOURCE_FRAMES_H
 #define KUBE_NFT_SOURCE_FRAMES_H
@@ -17,7 +18,7 @@ struct error;
 struct frames;
 
 enum frames_limit {
-	/* Of one object, without managedFields; what is longer is cut and told as too big. */
+	/* Of one object, without these; what is longer is cut and told as too big. */
 	FRAME_MAX_BYTES = OBJECT_MAX_BYTES,
 	/* Down to here brackets must match. What is deeper is passed on, for the parser to refuse. */
 	FRAME_MAX_DEPTH = 64,

@@ -41,15 +41,22 @@ static void balance_check(const struct frame *frame)
 	check(frame->len >= 2 && frame->text[0] == '{' && depth == 0 && !in_string);
 }
 
-/* The same tree with null for managedFields, as the scanner puts it. */
+/* As the scanner does. */
+static void member_drop(json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (json_is_array(value) || json_is_object(value))
+		json_object_set_new(object, key, json_null());
+}
+
 static void item_check(const struct frame *frame, json_t *item)
 {
-	json_t *metadata = json_object_get(item, "metadata"), *parsed = NULL;
-	const json_t *managed = json_object_get(metadata, "managedFields");
+	json_t *parsed = NULL;
 
 	check(json_parse(frame->text, frame->len, &parsed, NULL) == 0);
-	if (json_is_array(managed) || json_is_object(managed))
-		json_object_set_new(metadata, "managedFields", json_null());
+	member_drop(json_object_get(item, "metadata"), "managedFields");
+	member_drop(json_object_get(item, "spec"), "volumes");
 	check(json_equal(parsed, item));
 	json_decref(parsed);
 }

@@ -91,6 +91,23 @@ static void test_managed_fields_become_null(void **state)
 		      "=   \n");
 }
 
+/* A key of theirs may be what no parser takes; a pod that is not known is isolated by no policy. */
+static void test_S11_volumes_become_null(void **state)
+{
+	(void)state;
+	assert_frames(FRAMES_WATCH,
+		      "{'object':{'spec':{'volumes':[{'csi':{'x':{'\\u0000':''}}}],'a':1},"
+		      "'metadata':{'name':'a'}},'type':'ADDED'}",
+		      "ADDED /a@ {'spec':{'volumes':null,'a':1},'metadata':{'name':'a'}}\n"
+		      "=   \n");
+	assert_frames(FRAMES_WATCH,
+		      "{'object':{'volumes':[1],'metadata':{'volumes':[2]},"
+		      "'spec':{'a':[{'volumes':[3]}]}},'type':'ADDED'}",
+		      "ADDED /@ {'volumes':[1],'metadata':{'volumes':[2]},"
+		      "'spec':{'a':[{'volumes':[3]}]}}\n"
+		      "=   \n");
+}
+
 /* Names are plain text: what is written in another way is no name that an object can have. */
 static void test_names_are_plain_text(void **state)
 {
@@ -387,6 +404,7 @@ int main(void)
 		cmocka_unit_test(test_lists_without_items),
 		cmocka_unit_test(test_events_of_a_watch),
 		cmocka_unit_test(test_managed_fields_become_null),
+		cmocka_unit_test(test_S11_volumes_become_null),
 		cmocka_unit_test(test_names_are_plain_text),
 		cmocka_unit_test(test_keys_are_whole_words),
 		cmocka_unit_test(test_members_elsewhere),

@@ -9,6 +9,7 @@ import itertools
 import json
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -23,6 +24,7 @@ NO_ANSWER_S = 0.5
 HANG_S = 10.0
 TOLD_S = 60.0  # by an ICMP error, of which a host sends few a second
 PORTS = itertools.count(5000)
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["routed", "bridged"])
@@ -226,18 +228,57 @@ def test_N21_errors_and_echo_pass(cluster: Cluster) -> None:
         cluster.place("x/a").run("ip", "neigh", "flush", "all")
 
 
-def test_N21_fragments_follow_their_packet(cluster: Cluster) -> None:
+@pytest.mark.parametrize("source", ["x/c", "y/b"], ids=["one node", "across"])
+def test_N21_fragments_follow_their_packet(cluster: Cluster, family: int, source: str) -> None:
+    closed, open_port = next(PORTS), next(PORTS)
+    cluster.tell(policy("x/some", ingress=[{"ports": [{"protocol": "UDP", "port": open_port}]}]))
+    target, kind = cluster.address("x/a", family), socket.SOCK_DGRAM
+    with contextlib.ExitStack() as stack:
+        servers = {}
+        for port in (closed, open_port):
+            server = stack.enter_context(cluster.place("x/a").socket(FAMILIES[family], kind))
+            server.bind((target, port))
+            server.settimeout(HANG_S)
+            servers[port] = server
+            client = stack.enter_context(cluster.place(source).socket(FAMILIES[family], kind))
+            client.sendto(bytes(5000), (target, port))
+        assert len(servers[open_port].recv(1 << 16)) == 5000
+        servers[closed].setblocking(False)
+        with pytest.raises(BlockingIOError):
+            servers[closed].recv(1 << 16)
+
+
+def transfer(sender: socket.socket, receiver: socket.socket, size: int) -> None:
+    """Have @size bytes come through."""
+    with ThreadPoolExecutor() as pool:
+        sent = pool.submit(sender.sendall, bytes(size))
+        left = size
+        while left > 0:
+            left -= len(receiver.recv(1 << 16))
+        sent.result()
+
+
+def test_N21_path_mtu_is_found(cluster: Cluster, family: int) -> None:
     port = next(PORTS)
-    ports = [{"protocol": "UDP", "port": port}]
-    cluster.tell(policy("x/some", ingress=[{"ports": ports}]))
-    with (
-        cluster.place("x/a").socket(socket.AF_INET, socket.SOCK_DGRAM) as server,
-        cluster.place("x/b").socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
-    ):
-        server.bind((cluster.address("x/a"), port))
+    ports = [{"ports": [{"port": port}]}]
+    both = ["Ingress", "Egress"]
+    cluster.tell(policy("x/some", policyTypes=both, ingress=ports, egress=ports))
+    with contextlib.ExitStack() as stack:
+        # What is too large for the network of the other node's pods is answered by that node.
+        for node in cluster.network.nodes.values():
+            node.ip(f"link set {node.bridge} mtu 1300")
+            stack.callback(node.ip, f"link set {node.bridge} mtu 1500")
+        listener = stack.enter_context(cluster.place("x/b").socket(FAMILIES[family], socket.SOCK_STREAM))
+        listener.bind((cluster.address("x/b", family), port))
+        listener.listen()
+        client = stack.enter_context(cluster.place("x/a").socket(FAMILIES[family], socket.SOCK_STREAM))
+        client.settimeout(HANG_S)
+        client.connect((cluster.address("x/b", family), port))
+        server, _ = listener.accept()
         server.settimeout(HANG_S)
-        client.sendto(bytes(5000), (cluster.address("x/a"), port))
-        assert len(server.recv(1 << 16)) == 5000
+        stack.enter_context(server)
+        transfer(client, server, 100_000)
+        transfer(server, client, 100_000)
 
 
 def test_H13_what_is_refused_is_logged_at_most_so_often(cluster: Cluster) -> None:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "ruleset/ruleset.h"
 
 struct item {
 	struct definition definition;
@@ -73,4 +74,25 @@ const struct definition *present_next(const struct present *p, enum definition_k
 		if (d->kind == kind)
 			return d;
 	return NULL;
+}
+
+int present_unused(const struct present *p, const struct ruleset *rs,
+		   const struct definition ***ret, size_t *ret_n)
+{
+	const struct definition **unused = calloc(p->definitions.n + 1, sizeof(unused[0]));
+	size_t n = 0;
+
+	if (!unused)
+		return -ENOMEM;
+	for (unsigned kind = DEFINITION_COUNT; kind-- > 0;) {
+		const struct definition *d;
+		size_t position = 0;
+
+		while ((d = present_next(p, kind, &position)))
+			if (!ruleset_defines(rs, d))
+				unused[n++] = d;
+	}
+	*ret = unused;
+	*ret_n = n;
+	return 0;
 }

@@ -7,6 +7,8 @@
 #include "base/table.h"
 #include "ruleset/definition.h"
 
+struct ruleset;
+
 struct present {
 	struct table definitions; /* owned; kind, family and name of each */
 };
@@ -19,5 +21,9 @@ void present_forget_all(struct present *p);
 /* Those of @kind; as table_next(). */
 const struct definition *present_next(const struct present *p, enum definition_kind kind,
 				      size_t *position);
+/* Those that @rs does not define, the later kinds first: they refer to the earlier ones. To be freed; what
+ * it points at goes with present_forget(). 0 or -ENOMEM. */
+int present_unused(const struct present *p, const struct ruleset *rs,
+		   const struct definition ***ret, size_t *ret_n);
 
 #endif

@@ -115,68 +115,43 @@ int tables_count_affinity(struct tables *t, size_t *ret_bindings, uint64_t *ret_
 	return 0;
 }
 
-/* The later kinds first: they refer to the earlier ones. */
-static size_t put_unused_definitions(const struct tables *t, const struct ruleset *rs,
-				     struct batch *b)
+static void put_deletion(struct batch *b, const struct definition *d)
 {
-	const struct definition *d;
-	size_t n = 0;
-
-	for (unsigned kind = DEFINITION_COUNT; kind-- > 0;) {
-		size_t position = 0;
-
-		while ((d = present_next(&t->policy, kind, &position))) {
-			if (ruleset_defines(rs, d))
-				continue;
-			if (definition_is_chain(d))
-				batch_delete_chain(b, d->family, d->name);
-			else
-				batch_delete_set(b, d->family, d->name);
-			n++;
-		}
-	}
-	return n;
-}
-
-static void forget_unused_definitions(struct tables *t, const struct ruleset *rs)
-{
-	const struct definition *d;
-
-	for (unsigned kind = 0; kind < DEFINITION_COUNT; kind++) {
-		size_t position = 0;
-
-		while ((d = present_next(&t->policy, kind, &position)))
-			if (!ruleset_defines(rs, d)) {
-				present_forget(&t->policy, d);
-				position = 0; /* the table has moved items */
-			}
-	}
+	if (definition_is_chain(d))
+		batch_delete_chain(b, d->family, d->name);
+	else
+		batch_delete_set(b, d->family, d->name);
 }
 
 int tables_sweep(struct tables *t, const struct ruleset *rs, struct error *err)
 {
-	_cleanup_free_ struct dispatch *unused = NULL;
+	_cleanup_free_ const struct definition **definitions = NULL;
+	_cleanup_free_ struct dispatch *chains = NULL;
 	_cleanup_batch_ struct batch b = { 0 };
 	char name[CHAIN_NAME_MAX_BYTES];
-	size_t n_unused, n_definitions;
+	size_t n_definitions, n_chains;
 	int r;
 
-	r = chains_unused(&t->chains, rs, &unused, &n_unused);
+	r = chains_unused(&t->chains, rs, &chains, &n_chains);
+	if (r == 0)
+		r = present_unused(&t->policy, rs, &definitions, &n_definitions);
 	if (r < 0)
 		return error_set(err, r, "out of memory");
-	batch_begin(&b, TABLE_NAME, 0);
-	for (size_t i = 0; i < n_unused; i++)
-		batch_delete_chain(&b, unused[i].family, dispatch_name(&unused[i], name));
-	n_definitions = put_unused_definitions(t, rs, &b);
-	batch_end(&b);
-	if (n_unused + n_definitions == 0)
+	if (n_chains + n_definitions == 0)
 		return 0;
+	batch_begin(&b, TABLE_NAME, 0);
+	for (size_t i = 0; i < n_chains; i++)
+		batch_delete_chain(&b, chains[i].family, dispatch_name(&chains[i], name));
+	for (size_t i = 0; i < n_definitions; i++)
+		put_deletion(&b, definitions[i]);
+	batch_end(&b);
 	r = batch_commit(&b, t->nl, NULL, err);
 	if (r < 0)
 		return error_wrap(err, r, "delete unused chains");
-	for (size_t i = 0; i < n_unused; i++)
-		chains_remove(&t->chains, &unused[i]);
-	forget_unused_definitions(t, rs);
+	for (size_t i = 0; i < n_chains; i++)
+		chains_remove(&t->chains, &chains[i]);
+	for (size_t i = 0; i < n_definitions; i++)
+		present_forget(&t->policy, definitions[i]);
 	tables_note_generation(t);
 	return 0;
 }

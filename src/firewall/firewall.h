@@ -1,5 +1,5 @@
 /* firewall.h - NetworkPolicies as this node's kernel has them: which select which pod, what each allows,
- * what was allowed and what was refused.
+ * how often it was asked for that, and what was refused.
  *
  * Made of the sets and chains of network policy and their elements, which name pods and policies. The
  * agent is not asked, so this also tells what a dead one has left, and what somebody else has
@@ -37,7 +37,7 @@ struct firewall_words {
 struct firewall_rule {
 	bool strange; /* it is none of ours, and not understood */
 	struct firewall_words peers, ports;
-	struct counter allowed;      /* packets that no policy before this one has */
+	struct counter allowed;      /* packets that it was asked about */
 	const char *peer, *port_set; /* the sets that both were read from; NULL: none */
 };
 

@@ -104,8 +104,8 @@ static void put_anew(const struct skeleton *s, const char *set, const char *cons
 
 void skeleton_put_forgetting(const struct skeleton *s, struct batch *b)
 {
-	static const char *const egress[] = { "egress-recall", "egress-accept" };
-	static const char *const ingress[] = { "ingress-recall", "ingress-accept" };
+	static const char *const egress[] = { "egress-recall", "egress-remember" };
+	static const char *const ingress[] = { "ingress-recall", "ingress-remember" };
 
 	put_anew(s, "egress-accepted", egress, b);
 	put_anew(s, "ingress-accepted", ingress, b);

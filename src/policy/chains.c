@@ -356,8 +356,7 @@ static int combination_rules(struct block *block, const struct combination *c,
 
 	if (!rules)
 		return -ENOMEM;
-	if (c->crowded)
-		rules[k++].shape = RULE_RECALL;
+	rules[k++].shape = RULE_RECALL;
 	for (size_t i = 0; i < n; i++, k++) {
 		definition_policy_name(policy_kinds[c->direction], policies[i]->namespace,
 				       policies[i]->name, text);

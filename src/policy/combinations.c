@@ -90,7 +90,6 @@ static int combination_make(struct policies *p, const struct combination *probe,
 	if (!c || table_reserve(&p->combinations) < 0)
 		return -ENOMEM;
 	*c = *probe;
-	c->crowded = n > COMBINATION_MAX_ASKED;
 	r = chains_build_combination(p, c, policies, n, &block);
 	if (r == 0)
 		r = ruleset_replace(p->ruleset, combination_name(c, name), block, p->tx, p->err);

@@ -125,7 +125,6 @@ struct combination {
 	enum direction direction;
 	struct content_id id;
 	size_t users; /* pods */
-	bool crowded; /* too many policies to ask them for every packet */
 };
 
 struct policies {

@@ -30,7 +30,6 @@ static int add_verdicts(struct block *b, const struct pod_state *pod, const stru
 			const char *comment)
 {
 	static const enum set_id maps[DIRECTIONS] = { SET_INGRESS_PODS, SET_EGRESS_PODS };
-	static const enum set_id crowded[DIRECTIONS] = { SET_INGRESS_CROWDED, SET_EGRESS_CROWDED };
 
 	for (enum direction d = INGRESS; d < DIRECTIONS; d++) {
 		const struct combination *c = pod->combinations[d];
@@ -43,8 +42,6 @@ static int add_verdicts(struct block *b, const struct pod_state *pod, const stru
 			return -ENOMEM;
 		e->verdict = VERDICT_POLICIES;
 		e->id = c->id;
-		if (c->crowded && !pod_element(b, crowded[d], a, comment))
-			return -ENOMEM;
 	}
 	return 0;
 }

@@ -29,9 +29,6 @@ enum policies_limit {
 	POLICY_MAX_CHAIN_RULES = 4096,
 	/* Addresses and ranges of one ipBlock rule. */
 	POLICY_MAX_RANGES = 65536,
-	/* Policies of a pod in one direction that are asked for every packet. Of more, what they have
-	 * allowed is remembered. */
-	COMBINATION_MAX_ASKED = 4,
 };
 
 /* What the flags say. Arrays are borrowed and must outlive the policies. */

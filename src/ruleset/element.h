@@ -39,8 +39,6 @@ enum set_id {
 	SET_CLUSTER_RANGES,          /* addr to other, an interval */
 	SET_EGRESS_PODS,             /* addr : verdict */
 	SET_INGRESS_PODS,            /* addr : verdict */
-	SET_EGRESS_CROWDED,          /* addr */
-	SET_INGRESS_CROWDED,         /* addr */
 	SET_EXEMPT_CIDRS,            /* addr to other, an interval */
 	SET_EXEMPT_PORTS,            /* protocol . port to target_port, an interval */
 	SET_LOCAL_POD_CIDRS,         /* addr to other, an interval */

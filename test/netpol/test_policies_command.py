@@ -41,11 +41,11 @@ def named(listed: list[Shown], name: str) -> Shown:
 
 
 def send(cluster: Cluster, source: str, target: str, n: int, family: int = 4) -> None:
-    """Send @n packets of UDP; what is refused is refused for each."""
+    """Send @n packets of UDP, each to a port of its own; what is refused is refused for each."""
     kind = socket.AF_INET6 if family == 6 else socket.AF_INET
     with cluster.place(source).socket(kind, socket.SOCK_DGRAM) as client:
-        for _ in range(n):
-            client.sendto(b"x", (cluster.address(target, family), PORT))
+        for port in range(PORT, PORT + n):
+            client.sendto(b"x", (cluster.address(target, family), port))
 
 
 def counted(count: Any, wanted: int) -> None:
@@ -69,7 +69,7 @@ def refused_of_pod(cluster: Cluster, pod: str, direction: str) -> int:
 
 
 def allowed(cluster: Cluster, name: str, direction: str) -> dict[str, int]:
-    """How many packets each of its rules has allowed."""
+    """How often each of its rules was asked, and has allowed it."""
     one = named(shown(cluster.network.nodes[NODE])["policies"], name)
     return {rule["words"]: rule["allowed"]["packets"] for rule in one[direction]["allows"]}
 
@@ -110,12 +110,12 @@ def test_denied_packets_count_at_the_pod_and_its_policies(cluster: Cluster) -> N
     assert "x/b" in policies(cluster.network.nodes["node-b"])
 
 
-def test_allowed_packets_count_at_the_rule_that_allows_them(cluster: Cluster) -> None:
+def test_what_is_asked_counts_at_the_rule_that_allows_it(cluster: Cluster) -> None:
     rules = [
         {"from": [{"podSelector": {"matchLabels": {"pod": "c"}}}]},
         {
             "from": [{"ipBlock": {"cidr": "10.91.0.0/16", "except": ["10.91.2.0/24"]}}],
-            "ports": [{"protocol": "UDP", "port": PORT - 1, "endPort": PORT + 1}],
+            "ports": [{"protocol": "UDP", "port": PORT - 1, "endPort": PORT + 2}],
         },
     ]
     cluster.tell(policy("x/some", podSelector=IS_A, ingress=rules))
@@ -124,13 +124,19 @@ def test_allowed_packets_count_at_the_rule_that_allows_them(cluster: Cluster) ->
     send(cluster, "x/b", "x/a", 3)
     send(cluster, "x/c", "x/a", 1, family=6)
     counted(lambda: refused_of_pod(cluster, "x/a", "ingress"), 3)
-    blocks = f"from 10.91.0.0/16 except 10.91.2.0/24, on UDP {PORT - 1}-{PORT + 1}"
+    blocks = f"from 10.91.0.0/16 except 10.91.2.0/24, on UDP {PORT - 1}-{PORT + 2}"
     # The first rule that fits counts.
     counts = {"from pods of x: pod is c (1 now)": 6 + 1, blocks: 2}
     counted(lambda: sum(allowed(cluster, "x/some", "ingress").values()), sum(counts.values()))
     assert allowed(cluster, "x/some", "ingress") == counts
     text = policies(cluster.network.nodes[NODE])
     assert f" 2  {blocks}\n" in text
+    # What was allowed once is not asked about again, for a minute.
+    for _ in range(100):
+        send(cluster, "z/a", "x/a", 1)
+    send(cluster, "z/a", "x/a", 3)
+    counted(lambda: min(allowed(cluster, "x/some", "ingress")[blocks], 3), 3)
+    assert allowed(cluster, "x/some", "ingress")[blocks] < 100
 
 
 def chain_counters(space: Namespace, family: str) -> list[tuple[str, int, int]]:
@@ -168,9 +174,9 @@ def test_a_policy_edit_begins_its_counts_anew(cluster: Cluster) -> None:
     cluster.tell(open_to_all)
     send(cluster, "x/c", "x/a", 4)
     counted(lambda: allowed(cluster, "x/some", "ingress")["everything"], 4)
-    ports = [{"protocol": "UDP", "port": PORT}]
+    ports = [{"protocol": "UDP", "port": PORT, "endPort": PORT + 1}]
     cluster.tell(policy("x/some", podSelector=IS_A, ingress=[{"ports": ports}]))
-    words = f"from anybody, on UDP {PORT}"
+    words = f"from anybody, on UDP {PORT}-{PORT + 1}"
     wait_until(
         "the edit", lambda: words in allowed(cluster, "x/some", "ingress"), hang_s=HANG_S
     )

@@ -192,8 +192,8 @@ static void test_which_policies_select_which_pod(void **state)
 
 	two_policies(*state);
 	fixture_read(&fx, *state);
-	fixture_count(&fx, AF_INET, "egress-", 2, 5);
-	fixture_count(&fx, AF_INET6, "egress-", 2, 3);
+	fixture_count(&fx, AF_INET, "egress-", 3, 5);
+	fixture_count(&fx, AF_INET6, "egress-", 3, 3);
 	f = fixture_build(&fx);
 	assert_int_equal(f->n_pods, 3);
 	assert_string_equal(f->pods[0].name.name, "db");
@@ -213,7 +213,7 @@ static const char *chain_of(const struct firewall_fixture *fx, size_t n)
 	for (size_t i = 0; i < fx->definitions.n; i++) {
 		const struct definition *d = &fx->definitions.items[i].definition;
 
-		if (d->kind == DEFINITION_INGRESS && d->n_rules == n + 3)
+		if (d->kind == DEFINITION_INGRESS && d->n_rules == n + 4)
 			return d->name;
 	}
 	fail();
@@ -227,8 +227,8 @@ static void test_what_is_refused_counts_at_each_policy(void **state)
 
 	two_policies(*state);
 	fixture_read(&fx, *state);
-	fixture_count(&fx, AF_INET, chain_of(&fx, 1), 2, 10);
-	fixture_count(&fx, AF_INET, chain_of(&fx, 2), 3, 4);
+	fixture_count(&fx, AF_INET, chain_of(&fx, 1), 3, 10);
+	fixture_count(&fx, AF_INET, chain_of(&fx, 2), 4, 4);
 	fixture_count(&fx, AF_INET, "ingress/shop/web", 0, 6);
 	fixture_count(&fx, AF_INET6, "ingress/shop/web", 0, 1);
 	f = fixture_build(&fx);

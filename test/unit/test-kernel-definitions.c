@@ -205,8 +205,10 @@ static void remember(struct kernel *k)
 	assert_true(is_remembered(k, "ingress-accepted"));
 }
 
-static void want_service(struct kernel *k, bool wanted, struct transaction *tx)
+/* One element, in a set of pods or in one of Services. */
+static void want_element(struct kernel *k, enum set_id set, bool wanted, struct transaction *tx)
 {
+	static const struct definition pods = { .kind = DEFINITION_PODS, .name = PODS };
 	struct block *b = NULL;
 	struct element *e;
 
@@ -214,9 +216,13 @@ static void want_service(struct kernel *k, bool wanted, struct transaction *tx)
 		assert_int_equal(block_new(0, &b), 0);
 		e = block_add(b);
 		assert_non_null(e);
-		*e = element_make(SET_SERVICE_ADDRESSES, AF_INET, 7, 0);
+		*e = element_make(set, AF_INET, 8, 0);
+		e->comment = NULL;
+		if (set == SET_PODS)
+			assert_true(definition_id(&pods, &e->id));
 	}
-	replace(k, "service", b, tx);
+	replace(k, "element", b, tx);
+	commit(k, tx);
 }
 
 static void assert_forgotten(struct kernel *k)
@@ -242,12 +248,14 @@ static void test_what_may_be_taken_back_is_forgotten(struct kernel *k)
 	want_pods(k, &tx);
 	commit(k, &tx);
 	remember(k);
-	want_service(k, true, &tx);
-	commit(k, &tx);
-	want_service(k, false, &tx);
-	commit(k, &tx);
+	want_element(k, SET_SERVICE_ADDRESSES, true, &tx);
+	want_element(k, SET_SERVICE_ADDRESSES, false, &tx);
+	want_element(k, SET_PODS, true, &tx);
 	assert_true(is_remembered(k, "egress-accepted"));
 	assert_true(is_remembered(k, "ingress-accepted"));
+	want_element(k, SET_PODS, false, &tx);
+	assert_forgotten(k);
+	remember(k);
 	replace(k, "pods", NULL, &tx);
 	commit(k, &tx);
 	assert_forgotten(k);

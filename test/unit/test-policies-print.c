@@ -35,7 +35,7 @@ static struct firewall *sample(struct policy_world *w)
 	fixture_count(&fx, AF_INET, "ingress/shop/web", 0, 1234567);
 	fixture_count(&fx, AF_INET, "ingress/shop/web", 1, 7);
 	fixture_count(&fx, AF_INET6, "ingress/shop/web", 0, 5);
-	fixture_count(&fx, AF_INET, "egress-", 2, 3);
+	fixture_count(&fx, AF_INET, "egress-", 3, 3);
 	fx.definitions.invalid = (struct counter){ 1, 40 };
 	return fixture_build(&fx);
 }

@@ -1,4 +1,4 @@
-/* internal.h - the proxy from inside: what proxy.c keeps and service.c works with. */
+/* internal.h - the proxy from inside: what proxy.c keeps, and service-claims.c and service.c work with. */
 #ifndef KUBE_NFT_PROXY_INTERNAL_H
 #define KUBE_NFT_PROXY_INTERNAL_H
 
@@ -40,6 +40,10 @@ struct proxy {
 	struct endpoints endpoints;
 };
 
+/* The Service if it is there and ours to serve, or NULL. */
+const struct service *service_get(const struct service_state *st, const struct store *s);
+/* What frontends are made of beside the Service. Borrows from @p. */
+struct frontend_site proxy_site(const struct proxy *p);
 /* Note which frontends the Service wants now. One that is too big keeps what it claimed. -ENOMEM. */
 int service_claim(struct proxy *p, struct service_state *st, const struct store *s);
 /* Take all of the Service's elements away. -ENOMEM. */

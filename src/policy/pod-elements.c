@@ -55,13 +55,11 @@ static bool port_is_named(const struct container_port *port, const struct select
 	return false;
 }
 
-/* Two containers may have one port. */
-static bool port_is_repeated(const struct pod *pod, size_t i, const struct selection_spec *spec)
+/* Whether one of the elements from @first on has this port: two containers may have the same. */
+static bool port_is_added(const struct block *b, size_t first, const struct container_port *port)
 {
-	for (size_t j = 0; j < i; j++)
-		if (pod->ports[j].port == pod->ports[i].port &&
-		    pod->ports[j].protocol == pod->ports[i].protocol &&
-		    port_is_named(&pod->ports[j], spec))
+	for (size_t i = first; i < b->n; i++)
+		if (b->elements[i].port == port->port && b->elements[i].protocol == port->protocol)
 			return true;
 	return false;
 }
@@ -70,19 +68,20 @@ static int add_named_ports(struct block *b, const struct pod_state *pod, const s
 			   const struct addr *a, const char *comment)
 {
 	const struct pod *object = pod->object;
+	size_t first = b->n;
 
 	for (size_t i = 0; i < object->n_ports; i++) {
+		const struct container_port *port = &object->ports[i];
 		struct element *e;
 
-		if (!port_is_named(&object->ports[i], &s->spec) ||
-		    port_is_repeated(object, i, &s->spec))
+		if (!port_is_named(port, &s->spec) || port_is_added(b, first, port))
 			continue;
 		e = pod_element(b, SET_NAMED_PORTS, a, comment);
 		if (!e)
 			return -ENOMEM;
 		e->id = s->id;
-		e->protocol = (uint8_t)object->ports[i].protocol;
-		e->port = object->ports[i].port;
+		e->protocol = (uint8_t)port->protocol;
+		e->port = port->port;
 	}
 	return 0;
 }

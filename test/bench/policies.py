@@ -28,12 +28,12 @@ import filling
 import population
 import report
 from figures import say
-from generations import HANG_S
 from layouts import Size
 from population import Population
 from program import run_measured
 from proxies import PeakMemory, Proxy
 
+HANG_S = 1800.0
 ASK_S = 0.001
 # So much of what an agent has received at last is there when its lists are in; the rest comes later.
 LISTED = 0.99
@@ -55,12 +55,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who is measured: which node it is on, how many labels change of each kind of pod, and after how
+    """Who is measured: which node it is on, how many labels of local and of remote pods change, and after how
     long without a commit a change is done."""
 
     node: int
     make: Callable[[LiveCluster], Proxy]
-    changes: int = 50
+    local: int = 50
+    remote: int = 50
     quiet_s: float = 0.5
 
 
@@ -154,8 +155,8 @@ def measure_changes(
     """Labels of pods of this node, one in each namespace, and of pods of other nodes."""
     near = plan.size.near
     pods = {
-        "a local pod's label": subject.node * plan.size.local,
-        "a remote pod's label": plan.size.pods - 1,
+        "a local pod's label": (subject.node * plan.size.local, subject.local),
+        "a remote pod's label": (plan.size.pods - 1, subject.remote),
     }
 
     def change(namespace: int, pod: int) -> Change:
@@ -164,7 +165,8 @@ def measure_changes(
         return measure_change(cluster, agent, subject.quiet_s, namespace, pod, app)
 
     return {
-        name: [change(n % near, pod) for n in range(subject.changes)] for name, pod in pods.items()
+        name: [change(n % near, pod) for n in range(changes)]
+        for name, (pod, changes) in pods.items()
     }
 
 
@@ -174,7 +176,7 @@ def measure(cluster: LiveCluster, name: str, plan: Plan, relabelled: Relabelled)
     agent = subject.make(cluster)
     say(f"{name}: start")
     agent.space.run("nft", "flush", "ruleset")
-    start, cpu_s, peak_kb = measure_start(agent, 10.0)
+    start, cpu_s, peak_kb = measure_start(agent, max(10.0, subject.quiet_s))
     say(f"{name}: changes of labels")
     changes = measure_changes(cluster, agent, plan, subject, relabelled)
     path = cluster.directory / f"{agent.name}.nft"
@@ -218,8 +220,9 @@ POLICIES, SERVICES = "--run-firewall=true", "--run-service-proxy"
 SUBJECTS = {
     "kube-nft": Subject(0, lambda c: kube_nft(c, POLICIES, f"{SERVICES}=false")),
     "kube-nft, Services too": Subject(0, lambda c: kube_nft(c, POLICIES, f"{SERVICES}=true")),
-    "kube-nft, only Services": Subject(0, lambda c: kube_nft(c, f"{SERVICES}=true"), changes=0),
-    "kube-router": Subject(1, kube_router, changes=1, quiet_s=10.0),
+    "kube-nft, only Services": Subject(0, lambda c: kube_nft(c, f"{SERVICES}=true"), local=0, remote=0),
+    # It writes all policies anew for each change, which takes minutes, some of them without a commit.
+    "kube-router": Subject(1, kube_router, local=1, remote=0, quiet_s=60.0),
 }
 PLANS = (
     Plan("small", Population(), Size(10_000, 1), tuple(SUBJECTS)),

@@ -281,7 +281,8 @@ static void test_O6_named_ports_are_the_destinations(void **state)
 			"x", "d",
 			"") ",'spec':{'nodeName':'me','containers':[{'ports':[{"
 			    "'name':'web','containerPort':8080},{'name':'web','protocol':'UDP',"
-			    "'containerPort':53}]}]},'status':{'phase':'Running','podIP':'10.0.0.4'}}");
+			    "'containerPort':53}]},{'ports':[{'name':'web','containerPort':8080}]}]},"
+			    "'status':{'phase':'Running','podIP':'10.0.0.4'}}");
 	policy_policy(w, "x", "in", "'podSelector':{},'ingress':[{'ports':[{'port':'web'}]}]");
 	policy_sync(w);
 	assert_true(policy_allows(w, A, B, PROTOCOL_TCP, 80));

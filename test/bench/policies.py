@@ -22,7 +22,7 @@ from rig.api import kubeconfig
 from rig.cluster import SERVICE_RANGES
 from rig.live.cluster import LiveCluster
 from rig.netns import sweep
-from rig.state import generation
+from rig.state import generation, nftables_socket, read_generation
 
 import filling
 import population
@@ -38,6 +38,7 @@ ASK_S = 0.001
 # So much of what an agent has received at last is there when its lists are in; the rest comes later.
 LISTED = 0.99
 LISTINGS = 3
+START_REST_S = 10.0
 # kube-nft deletes what nobody uses any more a second after a commit.
 REST_S = 1.5
 IPV4_ONLY = ("--enable-ipv6=false", f"--service-cluster-ip-range={SERVICE_RANGES[0]}")
@@ -55,14 +56,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who is measured: which node it is on, how many labels of local and of remote pods change, and after how
-    long without a commit a change is done."""
+    """Who is measured: which node it is on, how many labels of local and of remote pods change, and when all is
+    done that follows from one: after so long without a commit, or when it has logged the end of what it began
+    to write behind the change."""
 
     node: int
     make: Callable[[LiveCluster], Proxy]
-    local: int = 50
-    remote: int = 50
+    local: int = 25
+    remote: int = 25
     quiet_s: float = 0.5
+    begins: str = ""
+    ends: str = ""
+
+    def times_begun(self, agent: Proxy) -> int:
+        return logged(agent, self.begins)
+
+    def has_ended(self, agent: Proxy, begun: int) -> bool:
+        """Whether it has ended more than it had begun."""
+        return not self.ends or logged(agent, self.ends) > begun
 
 
 @dataclass(frozen=True)
@@ -96,26 +107,38 @@ class Figures:
     listing_lines: int
 
 
+def logged(agent: Proxy, what: str) -> int:
+    """How often an agent has logged this; nothing: never."""
+    return agent.log.read_text("utf-8").count(what) if what else 0
+
+
 def received(pid: int) -> int:
     """How many bytes have come over the network of a process."""
     text = Path(f"/proc/{pid}/net/dev").read_text("ascii")
     return int(re.search(r"^ *eth0: *(\d+)", text, re.MULTILINE)[1])  # type: ignore[index]
 
 
-def watch(agent: Proxy, since: int, begin: float, quiet_s: float, *, lists: bool = False) -> Burst:
-    """Follow the generation's number until it rests. With @lists, what is received must rest as well,
-    and commits count only behind those."""
+def watch(
+    agent: Proxy, subject: Subject, since: int, begin: float, begun: int, *, quiet_s: float, lists: bool
+) -> Burst:
+    """Follow the generation's number until it rests, and more has ended than had @begun. With @lists, what is
+    received must rest as well, and commits count only behind those."""
     samples = [(begin, since, 0)]
     deadline = time.monotonic() + HANG_S
     rested = begin
-    while samples[-1][1] == since or time.monotonic() < rested + quiet_s:
-        now, number, size = time.monotonic(), generation(agent.space), received(agent.pid)
-        if number != samples[-1][1] or (lists and size != samples[-1][2]):
-            rested = now
-        elif now > deadline:
-            raise TimeoutError("waited for a commit")
-        samples.append((now, number, size))
-        time.sleep(ASK_S)
+    with nftables_socket(agent.space) as sock:
+        while (
+            samples[-1][1] == since
+            or time.monotonic() < rested + quiet_s
+            or not subject.has_ended(agent, begun)
+        ):
+            now, number, size = time.monotonic(), read_generation(sock), received(agent.pid)
+            if number != samples[-1][1] or (lists and size != samples[-1][2]):
+                rested = now
+            elif now > deadline:
+                raise TimeoutError("waited for a commit")
+            samples.append((now, number, size))
+            time.sleep(ASK_S)
     whole = samples[-1][2] if lists else 0
     listed, known = next((t, n) for t, n, size in samples if size >= LISTED * whole)
     pairs = itertools.pairwise(s for s in samples if s[0] >= listed)
@@ -123,26 +146,30 @@ def watch(agent: Proxy, since: int, begin: float, quiet_s: float, *, lists: bool
     return Burst(listed - begin, samples[-1][1] - known, times[0] - begin, times[-1] - begin)
 
 
-def measure_start(agent: Proxy, quiet_s: float) -> tuple[Burst, float, int]:
+def measure_start(agent: Proxy, subject: Subject) -> tuple[Burst, float, int]:
     """Start it on a node without tables."""
     with contextlib.ExitStack() as cleanup:
         since, begin = generation(agent.space), time.monotonic()
         agent.start()
         peak = PeakMemory(agent, cleanup)
-        burst = watch(agent, since, begin, quiet_s, lists=True)
+        quiet_s = 0.0 if subject.ends else START_REST_S
+        burst = watch(agent, subject, since, begin, 0, quiet_s=quiet_s, lists=True)
         agent.check()
         return burst, agent.cpu_s(), peak.kb
 
 
 def measure_change(
-    cluster: LiveCluster, agent: Proxy, quiet_s: float, namespace: int, pod: int, app: int
+    cluster: LiveCluster, agent: Proxy, subject: Subject, namespace: int, pod: int, app: int
 ) -> Change:
     """Give a pod another label, when all is done that followed from the one before."""
     time.sleep(REST_S)
+    begun = subject.times_begun(agent)
     since, begin = generation(agent.space), time.monotonic()
     population.relabel(cluster.admin, namespace, pod, app)
     acknowledged = time.monotonic() - begin
-    return Change(acknowledged, watch(agent, since, begin, quiet_s))
+    quiet_s = subject.quiet_s
+    burst = watch(agent, subject, since, begin, begun, quiet_s=quiet_s, lists=False)
+    return Change(acknowledged, burst)
 
 
 # How often the label of a pod, by its namespace and number, was changed: it never gets the one that it has.
@@ -162,7 +189,7 @@ def measure_changes(
     def change(namespace: int, pod: int) -> Change:
         relabelled[namespace, pod] += 1
         app = pod + 4 + relabelled[namespace, pod]
-        return measure_change(cluster, agent, subject.quiet_s, namespace, pod, app)
+        return measure_change(cluster, agent, subject, namespace, pod, app)
 
     return {
         name: [change(n % near, pod) for n in range(changes)]
@@ -176,7 +203,7 @@ def measure(cluster: LiveCluster, name: str, plan: Plan, relabelled: Relabelled)
     agent = subject.make(cluster)
     say(f"{name}: start")
     agent.space.run("nft", "flush", "ruleset")
-    start, cpu_s, peak_kb = measure_start(agent, max(10.0, subject.quiet_s))
+    start, cpu_s, peak_kb = measure_start(agent, subject)
     say(f"{name}: changes of labels")
     changes = measure_changes(cluster, agent, plan, subject, relabelled)
     path = cluster.directory / f"{agent.name}.nft"
@@ -210,6 +237,7 @@ def kube_router(cluster: LiveCluster) -> Proxy:
         "--run-router=false",
         "--run-service-proxy=false",
         "--use-nftables-for-netpol",
+        "--v=2",
         *IPV4_ONLY,
     ]
     log = cluster.directory / "kube-router.log"
@@ -221,8 +249,16 @@ SUBJECTS = {
     "kube-nft": Subject(0, lambda c: kube_nft(c, POLICIES, f"{SERVICES}=false")),
     "kube-nft, Services too": Subject(0, lambda c: kube_nft(c, POLICIES, f"{SERVICES}=true")),
     "kube-nft, only Services": Subject(0, lambda c: kube_nft(c, f"{SERVICES}=true"), local=0, remote=0),
-    # It writes all policies anew for each change, which takes minutes, some of them without a commit.
-    "kube-router": Subject(1, kube_router, local=1, remote=0, quiet_s=60.0),
+    # It writes all policies anew for each change, one time after the other without a rest.
+    "kube-router": Subject(
+        1,
+        kube_router,
+        local=1,
+        remote=0,
+        quiet_s=0.0,
+        begins="Starting sync of nftables",
+        ends="sync nftables took",
+    ),
 }
 PLANS = (
     Plan("small", Population(), Size(10_000, 1), tuple(SUBJECTS)),

@@ -20,14 +20,24 @@ NFT_MSG_GETGEN = 10 << 8 | 16
 NFTA_GEN_ID = 1
 
 
-def generation(space: Namespace) -> int:
-    """A number that every commit in this namespace changes, whoever made it."""
-    request = struct.pack("=IHHIIBBH", 20, NFT_MSG_GETGEN, 1, 0, 0, 0, 0, 0)
-    with space.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
-        sock.send(request)
-        kind, number = struct.unpack_from(">2xHI", sock.recv(4096), 20)
+def nftables_socket(space: Namespace) -> socket.socket:
+    """To be kept by whoever asks often: to close it may take long behind a commit, since the kernel waits
+    until all is freed that the commit has deleted."""
+    return space.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+
+
+def read_generation(sock: socket.socket) -> int:
+    """The same as generation(), of the namespace that this nftables_socket() is in."""
+    sock.send(struct.pack("=IHHIIBBH", 20, NFT_MSG_GETGEN, 1, 0, 0, 0, 0, 0))
+    kind, number = struct.unpack_from(">2xHI", sock.recv(4096), 20)
     assert kind == NFTA_GEN_ID << 8 or kind == NFTA_GEN_ID
     return number
+
+
+def generation(space: Namespace) -> int:
+    """A number that every commit in this namespace changes, whoever made it."""
+    with nftables_socket(space) as sock:
+        return read_generation(sock)
 
 
 def _lines(text: str) -> list[str]:

@@ -56,9 +56,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who is measured: which node it is on, how many labels of local and of remote pods change, and when all is
-    done that follows from one: after so long without a commit, or when it has logged the end of what it began
-    to write behind the change."""
+    """Who is measured: which node it is on, how many labels of local and of remote pods change, and when
+    all is done that follows from one: after so long without a commit, or when it has logged the end
+    of what it began to write behind the change."""
 
     node: int
     make: Callable[[LiveCluster], Proxy]
@@ -119,10 +119,17 @@ def received(pid: int) -> int:
 
 
 def watch(
-    agent: Proxy, subject: Subject, since: int, begin: float, begun: int, *, quiet_s: float, lists: bool
+    agent: Proxy,
+    subject: Subject,
+    since: int,
+    begin: float,
+    begun: int,
+    *,
+    quiet_s: float,
+    lists: bool,
 ) -> Burst:
-    """Follow the generation's number until it rests, and more has ended than had @begun. With @lists, what is
-    received must rest as well, and commits count only behind those."""
+    """Follow the generation's number until it rests, and more has ended than had @begun. With @lists,
+    what is received must rest as well, and commits count only behind those."""
     samples = [(begin, since, 0)]
     deadline = time.monotonic() + HANG_S
     rested = begin
@@ -172,7 +179,7 @@ def measure_change(
     return Change(acknowledged, burst)
 
 
-# How often the label of a pod, by its namespace and number, was changed: it never gets the one that it has.
+# How often the label of a pod, by its namespace and number, was changed: it gets a new one each time.
 Relabelled = Counter[tuple[int, int]]
 
 

@@ -21,8 +21,8 @@ NFTA_GEN_ID = 1
 
 
 def nftables_socket(space: Namespace) -> socket.socket:
-    """To be kept by whoever asks often: to close it may take long behind a commit, since the kernel waits
-    until all is freed that the commit has deleted."""
+    """To be kept by whoever asks often: to close it may take long behind a commit, since the kernel
+    waits until all is freed that the commit has deleted."""
     return space.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
 
 

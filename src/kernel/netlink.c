@@ -21,7 +21,7 @@ struct netlink {
 	uint32_t sequence;
 	uint32_t dumping; /* the sequence of the dump asked for last */
 	bool more;        /* of it is to come */
-	char buffer[RECEIVE_BUFFER_BYTES];
+	char buffer[RECEIVE_BUFFER_BYTES] __attribute__((aligned(8)));
 };
 
 int netlink_open(struct netlink **ret, struct error *err)

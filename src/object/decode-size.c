@@ -25,9 +25,12 @@ static size_t map_bytes(json_t *map, bool (*keep)(const char *key))
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(map, key, value) if (!keep || keep(key))
-		bytes += sizeof(struct key_value) + rounded(strlen(key) + 1) +
-			 rounded(json_string_length(value) + 1);
+	json_object_foreach(map, key, value)
+	{
+		if (!keep || keep(key))
+			bytes += sizeof(struct key_value) + rounded(strlen(key) + 1) +
+				 rounded(json_string_length(value) + 1);
+	}
 	return bytes;
 }
 

@@ -23,6 +23,15 @@ static const char *arguments_next(struct arguments *args)
 	return args->next < args->n ? args->items[args->next++] : NULL;
 }
 
+/* Another flag is no value, though pflag takes it for one: refused as such it would be quoted, with a
+ * password behind its '='. */
+static const char *arguments_next_value(struct arguments *args)
+{
+	const char *text = arguments_next(args);
+
+	return text && strncmp(text, "--", 2) == 0 ? NULL : text;
+}
+
 static size_t min_size(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -113,7 +122,7 @@ static int take_flag(struct options *o, const struct flag *f, const char *value,
 	size_t row = flag_row(f);
 
 	if (!value)
-		value = f->kind == FLAG_BOOL ? "true" : arguments_next(args);
+		value = f->kind == FLAG_BOOL ? "true" : arguments_next_value(args);
 	if (!value)
 		return error_set(err, -EINVAL, "--%s needs a value: %s", f->name, flag_expected(f));
 	o->given[row / 64] |= 1ULL << (row % 64);

@@ -164,9 +164,8 @@ static void test_values_joined_or_apart(void **state)
 	assert_true(options_given(&t->o, "master"));
 	assert_false(options_given(&t->o, "kubeconfig"));
 	assert_false(options_given(&t->o, "no-such-flag"));
-	/* A value may look like a flag, as in kube-router. */
-	assert_int_equal(PARSE(t, "--manifests", "--help"), 0);
-	assert_string_equal(t->o.manifests, "--help");
+	assert_int_equal(PARSE(t, "--manifests", "-h"), 0);
+	assert_string_equal(t->o.manifests, "-h");
 	assert_false(t->o.help);
 }
 
@@ -385,6 +384,18 @@ static void test_unknown_flags_name_the_nearest(void **state)
 	assert_says(t, "--manifests needs a value");
 }
 
+static void test_another_flag_is_no_value(void **state)
+{
+	struct options_fixture *t = *state;
+
+	assert_int_equal(PARSE(t, "--service-udp-timeout", "--peer-router-passwords=c2VjcmV0"),
+			 -EINVAL);
+	assert_says(t, "--service-udp-timeout needs a value");
+	assert_null(strstr(t->err.message, "c2VjcmV0"));
+	assert_int_equal(PARSE(t, "--service-udp-timeout", "-1s"), -EINVAL);
+	assert_says(t, "-1s");
+}
+
 static void test_stray_arguments_are_refused(void **state)
 {
 	struct options_fixture *t = *state;
@@ -484,6 +495,7 @@ int main(void)
 		OPTIONS_TEST(test_list_items_that_are_refused),
 		OPTIONS_TEST(test_last_scalar_wins),
 		OPTIONS_TEST(test_unknown_flags_name_the_nearest),
+		OPTIONS_TEST(test_another_flag_is_no_value),
 		OPTIONS_TEST(test_stray_arguments_are_refused),
 		OPTIONS_TEST(test_help_and_version_come_before_the_rules),
 		OPTIONS_TEST(test_node_name_comes_from_flag_then_environment_then_host),

@@ -1,4 +1,4 @@
-/* capture.h - a short string of a JSON text, whatever pieces it comes in: a key, a name. */
+/* capture.h - strings of a JSON text that comes in pieces: the short ones that matter are kept, a key, a name. */
 #ifndef KUBE_NFT_SOURCE_CAPTURE_H
 #define KUBE_NFT_SOURCE_CAPTURE_H
 
@@ -14,15 +14,21 @@ struct capture {
 	char text[CAPTURE_BYTES];
 };
 
-/* A string begins. */
-void capture_reset(struct capture *c);
-/* Append bytes of it as they stand in the text. */
-void capture_put(struct capture *c, const char *text, size_t len);
-/* It has an escape: it is not what it looks like. */
-void capture_spoil(struct capture *c);
+/* The string that the text is in. */
+struct json_string {
+	bool open;
+	bool escaped; /* behind a backslash */
+	struct capture *capture;
+};
 
+/* A string begins, which @capture keeps; NULL: nobody. */
+void json_string_begin(struct json_string *s, struct capture *capture);
+/* Read from @p up to behind the quote that closes the string, or to @end. Returns where. */
+const char *json_string_take(struct json_string *s, const char *p, const char *end);
+
+void capture_reset(struct capture *c);
 bool capture_is(const struct capture *c, const char *text);
-/* "" unless it is plain text. Valid until the next change. */
+/* "" unless it is plain text: short, without an escape or a zero byte. Valid until the next change. */
 const char *capture_text(struct capture *c);
 
 #endif

@@ -48,12 +48,11 @@ struct frames {
 	size_t depth, place_depth;
 	/* The closing ones that are owed; deeper ones are only counted. */
 	char brackets[ENVELOPE_DEPTH + FRAME_MAX_DEPTH];
-	bool in_string, escaped;
 	bool is_value;   /* behind a colon: a string here is no key */
 	char item_after; /* what stood last between the items: '[', ',', or '}' of an item */
 
+	struct json_string string;
 	struct capture key, id[ID_COUNT]; /* of the place; of the object */
-	struct capture *capture;          /* of the string that we are in, may be NULL */
 	struct buf shell, object;
 	bool has_object, too_big;
 	json_t *head; /* the list's shell as a tree; NULL: not there yet */
@@ -302,26 +301,24 @@ static int byte_between(struct frames *f, const char *p, struct error *err)
 	return 0;
 }
 
-static void string_begin(struct frames *f)
+/* Where the string that begins is to be kept, or NULL. */
+static struct capture *string_capture(struct frames *f)
 {
-	f->in_string = true;
-	f->capture = NULL;
 	if (f->depth != f->place_depth)
-		return;
+		return NULL;
 	if (!f->is_value)
-		f->capture = &f->key;
-	for (size_t i = 0; i < ID_COUNT && f->is_value && f->place == METADATA; i++)
+		return &f->key;
+	for (size_t i = 0; i < ID_COUNT && f->place == METADATA; i++)
 		if (capture_is(&f->key, id_keys[i]))
-			f->capture = &f->id[i];
-	if (f->capture)
-		capture_reset(f->capture);
+			return &f->id[i];
+	return NULL;
 }
 
 static int byte_take(struct frames *f, const char *p, struct error *err)
 {
 	switch (*p) {
 	case '"':
-		string_begin(f);
+		json_string_begin(&f->string, string_capture(f));
 		return 0;
 	case ':':
 		f->is_value = true;
@@ -340,28 +337,6 @@ static int byte_take(struct frames *f, const char *p, struct error *err)
 	}
 }
 
-/* From @p up to behind the quote that closes the string, or to the end of the piece. */
-static const char *string_take(struct frames *f, const char *p)
-{
-	const char *start = p;
-	bool plain = true;
-
-	for (; p < f->end; p++) {
-		if (f->escaped)
-			f->escaped = false;
-		else if (*p == '\\')
-			plain = !(f->escaped = true);
-		else if (*p == '"')
-			break;
-	}
-	if (f->capture && plain)
-		capture_put(f->capture, start, (size_t)(p - start));
-	else if (f->capture)
-		capture_spoil(f->capture);
-	f->in_string = p == f->end;
-	return f->in_string ? p : p + 1;
-}
-
 int frames_push(struct frames *f, const char *data, size_t len, struct error *err)
 {
 	const char *p = data;
@@ -370,8 +345,8 @@ int frames_push(struct frames *f, const char *data, size_t len, struct error *er
 	f->piece = f->from = data;
 	f->end = data + len;
 	while (p < f->end && r == 0) {
-		if (f->in_string)
-			p = string_take(f, p);
+		if (f->string.open)
+			p = json_string_take(&f->string, p, f->end);
 		else if (f->place == OUTSIDE || f->place == ITEMS)
 			r = byte_between(f, p++, err);
 		else

@@ -6,8 +6,9 @@
  *                                            ^                  |  '--------------------'
  *                                            '-- gone too far --'
  *
- * reflector.c decides what comes next, reflector-request.c asks and reads the answer, reflector-outcome.c
- * says what an answer means, reflector-objects.c tells objects: at once, or a whole list together.
+ * reflector.c decides what comes next, reflector-path.c words the request, reflector-request.c asks and reads
+ * the answer, reflector-outcome.c says what an answer means, reflector-objects.c tells objects: at once, or a
+ * whole list together.
  */
 #ifndef KUBE_NFT_SOURCE_REFLECTOR_INTERNAL_H
 #define KUBE_NFT_SOURCE_REFLECTOR_INTERNAL_H
@@ -130,6 +131,8 @@ struct reflector {
 
 /* Start a request of the phase that @r is in. What becomes of it is told by reflector_ended(). */
 void request_start(struct reflector *r);
+/* What to ask for in the phase that @r is in. Chooses how long a watch is to last. */
+void request_path(struct reflector *r, struct buf *path);
 /* The timer of a watch: look whether it goes on. */
 int request_deadline(void *reflector);
 void request_free(struct request *q);

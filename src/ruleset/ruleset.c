@@ -4,43 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "ruleset/owners.h"
 #include "ruleset/uses.h"
 
-struct owner {
-	const char *name;     /* behind the struct */
-	struct block *block;  /* NULL: none; then the owner goes when that is accepted */
-	struct block *before; /* of a changed owner: what it had when all was accepted last */
-	struct owner *next_changed, *next_reverted;
-	bool changed, reverted;
-};
-
 struct ruleset {
-	struct table owners;      /* of struct owner, by name */
+	struct owners owners;
 	struct table definitions; /* of struct definition, in the blocks, by family and name */
 	struct uses uses;
-	size_t n_owned;         /* elements of all blocks that are not shared */
-	struct owner *changed;  /* since all was accepted */
-	struct owner *reverted; /* have what they had once, not what they should */
-	struct flows gone;      /* frontends of blocks that were replaced, until they are taken */
-	bool flows_changed;     /* since they were taken */
+	size_t n_owned;     /* elements of all blocks that are not shared */
+	struct flows gone;  /* frontends of blocks that were replaced, until they are taken */
+	bool flows_changed; /* since they were taken */
 };
-
-static uint64_t owner_hash(const void *item)
-{
-	const struct owner *o = item;
-
-	return hash_bytes(o->name, strlen(o->name));
-}
-
-static bool owner_equal(const void *a, const void *b)
-{
-	const struct owner *x = a, *y = b;
-
-	return strcmp(x->name, y->name) == 0;
-}
 
 static uint64_t definition_hash(const void *item)
 {
@@ -56,70 +32,28 @@ static bool definition_equal(const void *a, const void *b)
 
 int ruleset_new(struct ruleset **ret)
 {
-	static const struct table_type owner_type = { owner_hash, owner_equal };
-	static const struct table_type definition_type = { definition_hash, definition_equal };
+	static const struct table_type type = { definition_hash, definition_equal };
 	struct ruleset *rs = calloc(1, sizeof(*rs));
 
 	if (!rs)
 		return -ENOMEM;
-	rs->owners.type = &owner_type;
-	rs->definitions.type = &definition_type;
+	owners_init(&rs->owners);
+	rs->definitions.type = &type;
 	uses_init(&rs->uses);
 	*ret = rs;
 	return 0;
 }
 
-static void owner_free(struct owner *o)
-{
-	block_free(o->block);
-	block_free(o->before);
-	free(o);
-}
-
 struct ruleset *ruleset_free(struct ruleset *rs)
 {
-	size_t position = 0;
-	struct owner *o;
-
 	if (!rs)
 		return NULL;
-	while ((o = table_next(&rs->owners, &position)))
-		owner_free(o);
-	table_free(&rs->owners);
+	owners_free(&rs->owners);
 	table_free(&rs->definitions);
 	uses_free(&rs->uses);
 	flows_free(&rs->gone);
 	free(rs);
 	return NULL;
-}
-
-static struct owner *owner_find(const struct ruleset *rs, const char *name)
-{
-	const struct owner probe = { .name = name };
-
-	return table_find(&rs->owners, &probe);
-}
-
-static int owner_add(struct ruleset *rs, const char *name, struct owner **ret)
-{
-	size_t size = strlen(name) + 1;
-	struct owner *o;
-
-	if (table_reserve(&rs->owners) < 0)
-		return -ENOMEM;
-	o = calloc(1, sizeof(*o) + size);
-	if (!o)
-		return -ENOMEM;
-	o->name = memcpy(o + 1, name, size);
-	table_put(&rs->owners, o);
-	*ret = o;
-	return 0;
-}
-
-static void owner_remove(struct ruleset *rs, struct owner *o)
-{
-	table_take(&rs->owners, o);
-	owner_free(o);
 }
 
 static int block_take_uses(struct ruleset *rs, const struct block *b, struct transaction *tx)
@@ -197,31 +131,6 @@ static void block_yield(struct block *b, const struct block *to, struct ruleset 
 	flows_yield(&b->flows, to ? &to->flows : &no_flows);
 }
 
-static void owner_mark_changed(struct ruleset *rs, struct owner *o, struct block *before)
-{
-	o->changed = true;
-	o->before = before;
-	o->next_changed = rs->changed;
-	rs->changed = o;
-}
-
-static void owner_mark_reverted(struct ruleset *rs, struct owner *o, bool reverted)
-{
-	struct owner **link = &rs->reverted;
-
-	if (o->reverted == reverted)
-		return;
-	o->reverted = reverted;
-	if (reverted) {
-		o->next_reverted = rs->reverted;
-		rs->reverted = o;
-		return;
-	}
-	while (*link != o)
-		link = &(*link)->next_reverted;
-	*link = o->next_reverted;
-}
-
 /* Each is in one block only, but for the moment in which one takes the place of another. */
 static void ruleset_undefine(struct ruleset *rs, const struct block *b)
 {
@@ -248,7 +157,7 @@ static void owner_set(struct ruleset *rs, struct owner *o, struct block *new,
 	ruleset_define(rs, new);
 	o->block = new;
 	if (!o->changed) {
-		owner_mark_changed(rs, o, old);
+		owners_mark_changed(&rs->owners, o, old);
 		return;
 	}
 	if (tx && old)
@@ -271,7 +180,7 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 		    struct error *err)
 {
 	_cleanup_(block_freep) struct block *new = b;
-	struct owner *o = owner_find(rs, owner);
+	struct owner *o = owners_find(&rs->owners, owner);
 	int r;
 
 	if (new) {
@@ -282,19 +191,19 @@ int ruleset_replace(struct ruleset *rs, const char *owner, struct block *b, stru
 	if (note_flows(rs, o ? o->block : NULL, new) < 0)
 		return error_set(err, -ENOMEM, "%s: out of memory", owner);
 	if (new) {
-		if (!o && owner_add(rs, owner, &o) < 0)
+		if (!o && owners_add(&rs->owners, owner, &o) < 0)
 			return error_set(err, -ENOMEM, "%s: out of memory", owner);
 	}
 	if (!o)
 		return 0;
 	if (ruleset_count_block(rs, new, tx) < 0) {
 		if (!o->block && !o->changed)
-			owner_remove(rs, o);
+			owners_remove(&rs->owners, o);
 		return error_set(err, -ENOMEM, "%s: out of memory", owner);
 	}
 
-	owner_mark_reverted(rs, o, false);
-	for (struct owner *other = rs->reverted; new &&other; other = other->next_reverted)
+	owners_mark_reverted(&rs->owners, o, false);
+	for (struct owner *other = rs->owners.reverted; new &&other; other = other->next_reverted)
 		block_yield(other->block, new, rs, tx);
 	if (tx)
 		block_compare(o->block, new, tx);
@@ -306,18 +215,18 @@ void ruleset_accept(struct ruleset *rs)
 {
 	struct owner *o;
 
-	while ((o = rs->changed)) {
-		rs->changed = o->next_changed;
+	while ((o = rs->owners.changed)) {
+		rs->owners.changed = o->next_changed;
 		o->changed = false;
 		o->before = block_free(o->before);
 		if (!o->block)
-			owner_remove(rs, o);
+			owners_remove(&rs->owners, o);
 	}
 }
 
 int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept)
 {
-	struct owner *o = owner_find(rs, owner), *other;
+	struct owner *o = owners_find(&rs->owners, owner), *other;
 	_cleanup_(block_freep) struct block *before = NULL;
 	size_t position = 0;
 
@@ -325,7 +234,7 @@ int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept)
 	if (!o)
 		return 0;
 	before = TAKE_PTR(o->before);
-	while (before && (other = table_next(&rs->owners, &position)))
+	while (before && (other = table_next(&rs->owners.by_name, &position)))
 		if (other != o)
 			block_yield(before, other->block, NULL, NULL);
 	if (note_flows(rs, o->block, before) < 0 || ruleset_count_block(rs, before, NULL) < 0) {
@@ -333,10 +242,10 @@ int ruleset_revert(struct ruleset *rs, const char *owner, bool *ret_kept)
 		return -ENOMEM;
 	}
 	if (!o->changed)
-		owner_mark_changed(rs, o, NULL);
+		owners_mark_changed(&rs->owners, o, NULL);
 	*ret_kept = before && before->n > 0;
 	owner_set(rs, o, TAKE_PTR(before), NULL);
-	owner_mark_reverted(rs, o, o->block);
+	owners_mark_reverted(&rs->owners, o, o->block);
 	return 0;
 }
 
@@ -346,7 +255,7 @@ int ruleset_whole(const struct ruleset *rs, struct transaction *tx)
 	const struct owner *o;
 	size_t position = 0;
 
-	while ((o = table_next(&rs->owners, &position))) {
+	while ((o = table_next(&rs->owners.by_name, &position))) {
 		block_compare(NULL, o->block, tx);
 		for (size_t i = 0; o->block && i < o->block->bindings.n; i++)
 			transaction_add_binding(tx, &o->block->bindings.items[i]);
@@ -372,7 +281,7 @@ const char *ruleset_owner(const struct ruleset *rs, const struct element *e)
 	const struct owner *o;
 	size_t position = 0;
 
-	while ((o = table_next(&rs->owners, &position)))
+	while ((o = table_next(&rs->owners.by_name, &position)))
 		if (block_has(o->block, e))
 			return o->name;
 	return NULL;
@@ -383,7 +292,7 @@ const char *ruleset_definer(const struct ruleset *rs, const struct definition *d
 	const struct owner *o;
 	size_t position = 0;
 
-	while ((o = table_next(&rs->owners, &position)))
+	while ((o = table_next(&rs->owners.by_name, &position)))
 		if (block_find_definition(o->block, d))
 			return o->name;
 	return NULL;
@@ -401,7 +310,7 @@ int ruleset_take_flows(struct ruleset *rs, struct flows *kept, struct flows *gon
 	size_t position = 0;
 	int r = 0;
 
-	while (r == 0 && (o = table_next(&rs->owners, &position)))
+	while (r == 0 && (o = table_next(&rs->owners.by_name, &position)))
 		if (o->block)
 			r = flows_append(&all, &o->block->flows);
 	if (r == 0)

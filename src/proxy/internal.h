@@ -1,4 +1,4 @@
-/* internal.h - the proxy from inside: what proxy.c keeps, and service-claims.c and service.c work with. */
+/* internal.h - the proxy from inside: what proxy.c keeps, and what the files of a Service work with. */
 #ifndef KUBE_NFT_PROXY_INTERNAL_H
 #define KUBE_NFT_PROXY_INTERNAL_H
 
@@ -19,6 +19,9 @@
 
 /* Of one Service; more could only be an accident or an attack on the node's memory. */
 #define SERVICE_MAX_ELEMENTS (2 * 1024 * 1024)
+
+struct block;
+struct scheduler;
 
 struct proxy {
 	struct proxy_config config;
@@ -52,6 +55,11 @@ int service_withdraw(const struct service_state *st, struct ruleset *rs, struct 
  * another Service was given one of its frontends. -ENOMEM. */
 int service_render(struct proxy *p, struct service_state *st, const struct store *s,
 		   struct ruleset *rs, struct transaction *tx);
+/* Add what the frontends in @p, in as far as the Service holds them, should have to @block. @ret_any: whether
+ * it holds any. -ENOMEM. */
+int service_build_frontends(struct proxy *p, const struct service_state *st,
+			    const struct service *service, const struct scheduler *scheduler,
+			    struct block *block, bool *ret_any);
 /* Whether there is nothing to remember of it. */
 bool service_is_gone(const struct service_state *st, const struct store *s);
 

@@ -17,7 +17,7 @@
 
 enum words_size { PORT_WORD_BYTES = 32 }; /* "protocol 255 65535-65535" */
 
-/* As policy/selections.c says it: "port http/TCP dns/UDP of pods of shop". */
+/* As policy/selection.c says it: "port http/TCP dns/UDP of pods of shop". */
 #define NAMED_PREFIX "port "
 #define NAMED_OWNERS " of "
 

@@ -73,6 +73,17 @@ const char *key_values_get(const struct key_values *kv, const char *key)
 	return found ? found->value : NULL;
 }
 
+bool key_values_same(const struct key_values *a, const struct key_values *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
+		    strcmp(a->items[i].value, b->items[i].value) != 0)
+			return false;
+	return true;
+}
+
 struct object *object_free(struct object *o)
 {
 	if (o)

@@ -67,6 +67,7 @@ struct key_values {
 
 /* The value of @key, or NULL. */
 const char *key_values_get(const struct key_values *kv, const char *key);
+bool key_values_same(const struct key_values *a, const struct key_values *b);
 
 /* Labels are kept whole where selectors may read them: of a Service or an EndpointSlice there are only those that
  * say what it is. Of annotations there are kube-router.io/... and endpoints.kubernetes.io/last-change-trigger-time. */

@@ -7,7 +7,6 @@
 
 #include "base/arena.h"
 #include "base/array.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "policy/references.h"
 #include "ruleset/ruleset.h"
@@ -190,17 +189,6 @@ static int name_cmp(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
-static size_t names_settle(struct port_name *names, size_t n)
-{
-	size_t kept = 0;
-
-	array_sort(names, n, sizeof(*names), name_cmp);
-	for (size_t i = 0; i < n; i++)
-		if (kept == 0 || name_cmp(&names[kept - 1], &names[i]) != 0)
-			names[kept++] = names[i];
-	return kept;
-}
-
 /* Numbers go into a set of ports; names are left in @b. */
 static int read_ports(struct building *b, const struct policy_rule *rule)
 {
@@ -225,7 +213,7 @@ static int read_ports(struct building *b, const struct policy_rule *rule)
 							 any ? 0 : port->port,
 							 any ? UINT16_MAX : port->end_port };
 	}
-	b->n_names = names_settle(b->names, b->n_names);
+	b->n_names = array_unique(b->names, b->n_names, sizeof(*b->names), name_cmp);
 	if (n == 0)
 		return 0;
 	r = references_add_ports(b->p, &b->st->references, spans, port_spans_settle(spans, n),
@@ -247,6 +235,12 @@ static int add_policy_rule(struct building *b, const struct policy_rule *rule)
 	return r;
 }
 
+const char *chain_name(const struct policy_state *st, enum direction direction,
+		       char text[static DEFINITION_NAME_BYTES])
+{
+	return definition_policy_name(policy_kinds[direction], st->namespace, st->name, text);
+}
+
 /* @rules NULL: none. */
 static int define_chain(struct block *block, const struct policy_state *st,
 			enum direction direction, uint8_t family, const struct rules *rules)
@@ -259,8 +253,7 @@ static int define_chain(struct block *block, const struct policy_state *st,
 		return -ENOMEM;
 	d->kind = (uint8_t)policy_kinds[direction];
 	d->family = family;
-	d->name = arena_strdup(block->arena, definition_policy_name(policy_kinds[direction],
-								    st->namespace, st->name, text));
+	d->name = arena_strdup(block->arena, chain_name(st, direction, text));
 	d->comment = block_comment(block, st->closed ? DEFINITION_CLOSED_COMMENT :
 						       "what the policy allows");
 	if (!d->name || !d->comment)
@@ -321,86 +314,6 @@ int chains_build_closed(struct policies *p, const struct policy_state *st, struc
 	for (enum direction d = INGRESS; r == 0 && d < DIRECTIONS; d++)
 		for (size_t i = 0; st->isolates[d] && r == 0 && policies_family(p, i, &family); i++)
 			r = define_chain(block, st, d, family, NULL);
-	if (r == 0)
-		*ret = TAKE_PTR(block);
-	return r;
-}
-
-/* Combinations ------------------------------------------------------------------------------------ */
-
-static const char *log_prefix(struct block *block, const struct combination *c,
-			      struct policy_state *const *policies, size_t n)
-{
-	_cleanup_buf_ struct buf b = { 0 };
-	char safe[COMMENT_MAX_BYTES + 1];
-
-	buf_puts(&b, c->direction == INGRESS ? "ingress " : "egress ");
-	if (n > 1)
-		buf_puts(&b, "isolated by: ");
-	for (size_t i = 0; i < n; i++)
-		buf_printf(&b, "%s/%s ", policies[i]->namespace, policies[i]->name);
-	if (buf_error(&b) < 0)
-		return NULL;
-	comment_from(buf_text(&b), safe);
-	return arena_strdup(block->arena, safe);
-}
-
-static int combination_rules(struct block *block, const struct combination *c,
-			     struct policy_state *const *policies, size_t n, struct definition *d)
-{
-	static const enum rule_shape tail[] = { RULE_EXCEPTIONS, RULE_LOG, RULE_REFUSE };
-	struct definition_rule *rules = arena_array(block->arena, 1 + n + ARRAY_SIZE(tail),
-						    sizeof(*rules));
-	char text[DEFINITION_NAME_BYTES];
-	size_t k = 0;
-
-	if (!rules)
-		return -ENOMEM;
-	rules[k++].shape = RULE_RECALL;
-	for (size_t i = 0; i < n; i++, k++) {
-		definition_policy_name(policy_kinds[c->direction], policies[i]->namespace,
-				       policies[i]->name, text);
-		rules[k].shape = RULE_POLICY;
-		rules[k].policy = arena_strdup(block->arena, text);
-		if (!rules[k].policy)
-			return -ENOMEM;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(tail); i++)
-		rules[k++].shape = tail[i];
-	d->rules = rules;
-	d->n_rules = k;
-	return 0;
-}
-
-static int define_combination(struct block *block, const struct combination *c, uint8_t family,
-			      struct policy_state *const *policies, size_t n)
-{
-	enum definition_kind kind = c->direction == INGRESS ? DEFINITION_INGRESS :
-							      DEFINITION_EGRESS;
-	struct definition *d = block_define(block);
-	char text[DEFINITION_NAME_BYTES];
-
-	if (!d)
-		return -ENOMEM;
-	d->kind = (uint8_t)kind;
-	d->family = family;
-	d->name = arena_strdup(block->arena, definition_name(kind, &c->id, text));
-	d->comment = block_comment(block, "pods that these policies select");
-	d->log_prefix = log_prefix(block, c, policies, n);
-	if (!d->name || !d->comment || !d->log_prefix)
-		return -ENOMEM;
-	return combination_rules(block, c, policies, n, d);
-}
-
-int chains_build_combination(struct policies *p, const struct combination *c,
-			     struct policy_state *const *policies, size_t n, struct block **ret)
-{
-	_cleanup_(block_freep) struct block *block = NULL;
-	uint8_t family;
-	int r = block_new(0, &block);
-
-	for (size_t i = 0; r == 0 && policies_family(p, i, &family); i++)
-		r = define_combination(block, c, family, policies, n);
 	if (r == 0)
 		*ret = TAKE_PTR(block);
 	return r;

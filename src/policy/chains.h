@@ -18,8 +18,8 @@ int chains_build(struct policies *p, struct policy_state *st, struct block **ret
 /* The same chains without a rule: nobody is allowed anything. -ENOMEM. */
 int chains_build_closed(struct policies *p, const struct policy_state *st, struct block **ret);
 
-/* The chain of a combination: the @n policies, sorted by name, that isolate some pods in @direction. */
-int chains_build_combination(struct policies *p, const struct combination *c,
-			     struct policy_state *const *policies, size_t n, struct block **ret);
+/* The name of the chain that a policy has in @direction, written to @text. */
+const char *chain_name(const struct policy_state *st, enum direction direction,
+		       char text[static DEFINITION_NAME_BYTES]);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/array.h"
 #include "base/buf.h"
 #include "base/hash.h"
@@ -36,11 +37,90 @@ void combinations_close(struct policies *p)
 	table_free_items(&p->combinations);
 }
 
+static enum definition_kind combination_kind(const struct combination *c)
+{
+	return c->direction == INGRESS ? DEFINITION_INGRESS : DEFINITION_EGRESS;
+}
+
 static const char *combination_name(const struct combination *c,
 				    char text[static DEFINITION_NAME_BYTES])
 {
-	return definition_name(c->direction == INGRESS ? DEFINITION_INGRESS : DEFINITION_EGRESS,
-			       &c->id, text);
+	return definition_name(combination_kind(c), &c->id, text);
+}
+
+static const char *log_prefix(struct block *block, const struct combination *c,
+			      struct policy_state *const *policies, size_t n)
+{
+	_cleanup_buf_ struct buf b = { 0 };
+	char safe[COMMENT_MAX_BYTES + 1];
+
+	buf_puts(&b, c->direction == INGRESS ? "ingress " : "egress ");
+	if (n > 1)
+		buf_puts(&b, "isolated by: ");
+	for (size_t i = 0; i < n; i++)
+		buf_printf(&b, "%s/%s ", policies[i]->namespace, policies[i]->name);
+	if (buf_error(&b) < 0)
+		return NULL;
+	comment_from(buf_text(&b), safe);
+	return arena_strdup(block->arena, safe);
+}
+
+static int combination_rules(struct block *block, const struct combination *c,
+			     struct policy_state *const *policies, size_t n, struct definition *d)
+{
+	static const enum rule_shape tail[] = { RULE_EXCEPTIONS, RULE_LOG, RULE_REFUSE };
+	struct definition_rule *rules = arena_array(block->arena, 1 + n + ARRAY_SIZE(tail),
+						    sizeof(*rules));
+	char text[DEFINITION_NAME_BYTES];
+	size_t k = 0;
+
+	if (!rules)
+		return -ENOMEM;
+	rules[k++].shape = RULE_RECALL;
+	for (size_t i = 0; i < n; i++, k++) {
+		rules[k].shape = RULE_POLICY;
+		rules[k].policy = arena_strdup(block->arena,
+					       chain_name(policies[i], c->direction, text));
+		if (!rules[k].policy)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(tail); i++)
+		rules[k++].shape = tail[i];
+	d->rules = rules;
+	d->n_rules = k;
+	return 0;
+}
+
+static int define_combination(struct block *block, const struct combination *c, uint8_t family,
+			      struct policy_state *const *policies, size_t n)
+{
+	struct definition *d = block_define(block);
+	char text[DEFINITION_NAME_BYTES];
+
+	if (!d)
+		return -ENOMEM;
+	d->kind = (uint8_t)combination_kind(c);
+	d->family = family;
+	d->name = arena_strdup(block->arena, combination_name(c, text));
+	d->comment = block_comment(block, "pods that these policies select");
+	d->log_prefix = log_prefix(block, c, policies, n);
+	if (!d->name || !d->comment || !d->log_prefix)
+		return -ENOMEM;
+	return combination_rules(block, c, policies, n, d);
+}
+
+static int combination_build(struct policies *p, const struct combination *c,
+			     struct policy_state *const *policies, size_t n, struct block **ret)
+{
+	_cleanup_(block_freep) struct block *block = NULL;
+	uint8_t family;
+	int r = block_new(0, &block);
+
+	for (size_t i = 0; r == 0 && policies_family(p, i, &family); i++)
+		r = define_combination(block, c, family, policies, n);
+	if (r == 0)
+		*ret = TAKE_PTR(block);
+	return r;
 }
 
 static int combination_drop(struct policies *p, struct combination *c)
@@ -90,7 +170,7 @@ static int combination_make(struct policies *p, const struct combination *probe,
 	if (!c || table_reserve(&p->combinations) < 0)
 		return -ENOMEM;
 	*c = *probe;
-	r = chains_build_combination(p, c, policies, n, &block);
+	r = combination_build(p, c, policies, n, &block);
 	if (r == 0)
 		r = ruleset_replace(p->ruleset, combination_name(c, name), block, p->tx, p->err);
 	if (r < 0)

@@ -5,13 +5,10 @@
 #include <string.h>
 
 #include "base/addrs.h"
-#include "base/arena.h"
 #include "base/array.h"
-#include "base/hash.h"
 #include "policy/claims.h"
+#include "policy/namespaces.h"
 #include "policy/selections.h"
-
-#define NAME_LABEL "kubernetes.io/metadata.name"
 
 static uint64_t pod_hash(const void *item)
 {
@@ -27,27 +24,11 @@ static bool pod_equal(const void *a, const void *b)
 	return x->namespace == y->namespace && strcmp(x->name, y->name) == 0;
 }
 
-static uint64_t namespace_hash(const void *item)
-{
-	const struct namespace_state *ns = item;
-
-	return hash_bytes(ns->name, strlen(ns->name));
-}
-
-static bool namespace_equal(const void *a, const void *b)
-{
-	const struct namespace_state *x = a, *y = b;
-
-	return strcmp(x->name, y->name) == 0;
-}
-
 void pods_init(struct policies *p)
 {
-	static const struct table_type pod_type = { pod_hash, pod_equal };
-	static const struct table_type namespace_type = { namespace_hash, namespace_equal };
+	static const struct table_type type = { pod_hash, pod_equal };
 
-	p->pods.type = &pod_type;
-	p->namespaces.type = &namespace_type;
+	p->pods.type = &type;
 }
 
 static void pod_free(struct pod_state *pod)
@@ -59,160 +40,13 @@ static void pod_free(struct pod_state *pod)
 
 void pods_close(struct policies *p)
 {
-	struct namespace_state *ns;
 	struct pod_state *pod;
 	size_t position = 0;
 
 	while ((pod = table_next(&p->pods, &position)))
 		pod_free(pod);
 	table_free(&p->pods);
-	position = 0;
-	while ((ns = table_next(&p->namespaces, &position))) {
-		arena_free(ns->labels_arena);
-		free(ns);
-	}
-	table_free(&p->namespaces);
 }
-
-/* Namespaces -------------------------------------------------------------------------------------- */
-
-static struct namespace_state *namespace_probe(const struct policies *p, const char *name)
-{
-	const struct namespace_state probe = { .name = name };
-
-	return table_find(&p->namespaces, &probe);
-}
-
-struct namespace_state *namespace_find(const struct policies *p, const char *name)
-{
-	return namespace_probe(p, name);
-}
-
-static int label_cmp(const void *a, const void *b)
-{
-	const struct key_value *x = a, *y = b;
-
-	return strcmp(x->key, y->key);
-}
-
-/* The API server gives every namespace the label with its name; manifests may lack it. */
-static int namespace_set_labels(struct namespace_state *ns, const struct key_values *labels)
-{
-	size_t n = labels ? labels->n : 0, k = 0;
-	_cleanup_(arena_freep) struct arena *arena = arena_new(256);
-	struct key_value *items = arena ? arena_array(arena, n + 1, sizeof(*items)) : NULL;
-
-	if (!items)
-		return -ENOMEM;
-	items[k++] = (struct key_value){ .key = NAME_LABEL, .value = ns->name };
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(labels->items[i].key, NAME_LABEL) == 0)
-			continue;
-		items[k].key = arena_strdup(arena, labels->items[i].key);
-		items[k].value = arena_strdup(arena, labels->items[i].value);
-		if (!items[k].key || !items[k].value)
-			return -ENOMEM;
-		k++;
-	}
-	array_sort(items, k, sizeof(*items), label_cmp);
-	arena_free(ns->labels_arena);
-	ns->labels_arena = TAKE_PTR(arena);
-	ns->labels = (struct key_values){ .items = items, .n = k };
-	return 0;
-}
-
-static int namespace_get(struct policies *p, const char *name, struct namespace_state **ret)
-{
-	size_t size = strlen(name) + 1;
-	struct namespace_state *ns = namespace_probe(p, name);
-
-	if (ns) {
-		*ret = ns;
-		return 0;
-	}
-	if (table_reserve(&p->namespaces) < 0)
-		return -ENOMEM;
-	ns = calloc(1, sizeof(*ns) + size);
-	if (!ns)
-		return -ENOMEM;
-	ns->name = memcpy(ns->text, name, size);
-	if (namespace_set_labels(ns, NULL) < 0) {
-		free(ns);
-		return -ENOMEM;
-	}
-	table_put(&p->namespaces, ns);
-	*ret = ns;
-	return 0;
-}
-
-static bool labels_same(const struct key_values *a, const struct key_values *b)
-{
-	if (a->n != b->n)
-		return false;
-	for (size_t i = 0; i < a->n; i++)
-		if (strcmp(a->items[i].key, b->items[i].key) != 0 ||
-		    strcmp(a->items[i].value, b->items[i].value) != 0)
-			return false;
-	return true;
-}
-
-static void namespace_evaluate(struct policies *p, struct namespace_state *ns)
-{
-	for (size_t local = 0; local < 2; local++)
-		for (struct pod_state *pod = ns->pods[local]; pod; pod = pod->next)
-			queue_add(&p->evaluate, &pod->evaluate);
-}
-
-/* Its policies may be held because it is ending. */
-static void namespace_settle(struct policies *p, const struct namespace_state *ns)
-{
-	for (struct pod_state *pod = ns->pods[1]; pod; pod = pod->next)
-		for (size_t i = 0; i < pod->n_selections; i++)
-			if (pod->selections[i]->policy)
-				queue_add(&p->settle, &pod->selections[i]->policy->settle);
-}
-
-static void namespace_forget(struct policies *p, struct namespace_state *ns)
-{
-	if (ns->known || ns->ending || ns->pods[0] || ns->pods[1])
-		return;
-	table_take(&p->namespaces, ns);
-	arena_free(ns->labels_arena);
-	free(ns);
-}
-
-int pods_namespace_changed(const struct object *before, const struct object *now, void *policies)
-{
-	const struct namespace_object *object = (const void *)now;
-	struct policies *p = policies;
-	struct namespace_state *ns;
-
-	(void)before;
-	if (namespace_get(p, now ? now->name : before->name, &ns) < 0)
-		return -ENOMEM;
-	ns->known = now;
-	ns->ending = !now || object->terminating || now->deleting;
-	if (now) {
-		struct key_values old = ns->labels;
-		struct arena *keep = TAKE_PTR(ns->labels_arena);
-
-		if (namespace_set_labels(ns, &now->labels) < 0) {
-			ns->labels_arena = keep;
-			return -ENOMEM;
-		}
-		if (!labels_same(&old, &ns->labels))
-			namespace_evaluate(p, ns);
-		arena_free(keep);
-	}
-	namespace_settle(p, ns);
-	if (!now && !ns->pods[0] && !ns->pods[1]) {
-		ns->ending = false;
-		namespace_forget(p, ns);
-	}
-	return 0;
-}
-
-/* Pods -------------------------------------------------------------------------------------------- */
 
 static void pod_link(struct pod_state *pod)
 {
@@ -265,10 +99,7 @@ void pod_forget(struct policies *p, struct pod_state *pod)
 	table_take(&p->pods, pod);
 	pod_unlink(pod);
 	pod_free(pod);
-	if (!ns->known && !ns->pods[0] && !ns->pods[1]) {
-		ns->ending = false;
-		namespace_forget(p, ns);
-	}
+	namespace_forget(p, ns);
 }
 
 /* Finished pods keep their address in their status, while it may have gone to others. */
@@ -299,7 +130,7 @@ static bool pod_same(const struct pod *a, const struct pod *b)
 	       a->object.deleting == b->object.deleting && a->object.created == b->object.created &&
 	       strcmp(node_a, node_b) == 0 &&
 	       addrs_same(a->addrs, a->n_addrs, b->addrs, b->n_addrs) && ports_same(a, b) &&
-	       labels_same(&a->object.labels, &b->object.labels);
+	       key_values_same(&a->object.labels, &b->object.labels);
 }
 
 static int pod_set_addrs(struct policies *p, struct pod_state *pod, const struct pod *object)
@@ -330,7 +161,7 @@ static int pod_set_addrs(struct policies *p, struct pod_state *pod, const struct
 	return 0;
 }
 
-int pods_pod_changed(const struct object *before, const struct object *now, void *policies)
+int pods_changed(const struct object *before, const struct object *now, void *policies)
 {
 	const struct pod *object = (const void *)now;
 	struct policies *p = policies;

@@ -1,4 +1,4 @@
-/* pods.h - pods and namespaces as policy sees them: who has an address, and which selections a pod is in. */
+/* pods.h - pods as policy sees them: who has an address, and which selections a pod is in. */
 #ifndef KUBE_NFT_POLICY_PODS_H
 #define KUBE_NFT_POLICY_PODS_H
 
@@ -7,12 +7,8 @@
 void pods_init(struct policies *p);
 void pods_close(struct policies *p);
 
-/* NULL: nobody has spoken of it. */
-struct namespace_state *namespace_find(const struct policies *p, const char *name);
-
 /* As store_changed() tells. 0 or -ENOMEM. */
-int pods_namespace_changed(const struct object *before, const struct object *now, void *policies);
-int pods_pod_changed(const struct object *before, const struct object *now, void *policies);
+int pods_changed(const struct object *before, const struct object *now, void *policies);
 
 /* Bring the selections of the pods that were queued for it up to date. -ENOMEM: the rest stays queued. */
 int pods_evaluate(struct policies *p);

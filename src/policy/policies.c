@@ -11,10 +11,12 @@
 #include "policy/claims.h"
 #include "policy/combinations.h"
 #include "policy/internal.h"
+#include "policy/namespaces.h"
 #include "policy/node-sets.h"
 #include "policy/pod-elements.h"
 #include "policy/pods.h"
 #include "policy/references.h"
+#include "policy/selection.h"
 #include "policy/selections.h"
 #include "ruleset/ruleset.h"
 #include "store/store.h"
@@ -58,6 +60,7 @@ int policies_new(const struct policies_config *config, struct store *s, problem_
 	p->problems.report = report;
 	p->problems.userdata = userdata;
 	p->policies.type = &policy_type;
+	namespaces_init(p);
 	pods_init(p);
 	claims_of_pods_init(p);
 	selections_init(p);
@@ -103,6 +106,7 @@ struct policies *policies_free(struct policies *p)
 	selections_close(p);
 	claims_of_pods_close(p);
 	pods_close(p);
+	namespaces_close(p);
 	prefixes_free(&p->pod_cidrs);
 	free(p);
 	return NULL;
@@ -359,10 +363,10 @@ static int policies_settle(struct policies *p)
 /* Namespaces and pods first, so that the selections of all pods are right when policies come and go. */
 static int policies_read(struct policies *p, struct store *s)
 {
-	int r = store_changed(s, KIND_NAMESPACE, pods_namespace_changed, p);
+	int r = store_changed(s, KIND_NAMESPACE, namespaces_changed, p);
 
 	if (r == 0)
-		r = store_changed(s, KIND_POD, pods_pod_changed, p);
+		r = store_changed(s, KIND_POD, pods_changed, p);
 	if (r == 0)
 		r = pods_evaluate(p);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "policy/pods.h"
+#include "policy/selection.h"
 #include "policy/selections.h"
 #include "ruleset/ruleset.h"
 

@@ -15,7 +15,11 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "kernel/element-codec.h"
+#include "kernel/lookup.h"
 #include "kernel/netlink.h"
+#include "ruleset/transaction.h"
+
+enum { KEYS_AT_ONCE = 256 };
 
 int dump_new(struct dump *ret)
 {
@@ -81,6 +85,14 @@ struct set_walk {
 	struct element *ends; /* interval ends, to be joined with their starts */
 };
 
+static int dump_append(struct dump *d, const struct element *e)
+{
+	if (ARRAY_RESERVE(d->elements, d->n, d->capacity) < 0)
+		return -ENOMEM;
+	d->elements[d->n++] = *e;
+	return 0;
+}
+
 static int set_walk_element(const struct nlattr *attr, void *userdata)
 {
 	struct set_walk *w = userdata;
@@ -96,15 +108,11 @@ static int set_walk_element(const struct nlattr *attr, void *userdata)
 	}
 	if (set_layout(e.set)->dynamic)
 		e.id = w->in->id;
-	if (r == ELEMENT_READ_END) {
-		if (ARRAY_RESERVE(w->ends, w->n_ends, w->cap_ends) < 0)
-			return -ENOMEM;
-		w->ends[w->n_ends++] = e;
-		return 0;
-	}
-	if (ARRAY_RESERVE(d->elements, d->n, d->capacity) < 0)
+	if (r == ELEMENT_READ)
+		return dump_append(d, &e);
+	if (ARRAY_RESERVE(w->ends, w->n_ends, w->cap_ends) < 0)
 		return -ENOMEM;
-	d->elements[d->n++] = e;
+	w->ends[w->n_ends++] = e;
 	return 0;
 }
 
@@ -156,6 +164,31 @@ int dump_set(struct dump *d, struct netlink *nl, const char *table, const struct
 		intervals_join(&w, first);
 	*ret_strange += w.strange;
 	free(w.ends);
+	return r;
+}
+
+static int looked_up(size_t i, const struct nlattr *attr, void *userdata)
+{
+	struct set_walk *w = userdata;
+
+	(void)i;
+	return set_walk_element(attr, w);
+}
+
+int dump_look_up(struct dump *d, struct netlink *nl, const char *table, const struct change *keys,
+		 size_t n, size_t *ret_strange, struct error *err)
+{
+	struct element some[KEYS_AT_ONCE];
+	struct set_walk w = { .d = d, .in = &keys[0].element };
+	size_t copied;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i += copied) {
+		for (copied = 0; copied < KEYS_AT_ONCE && i + copied < n; copied++)
+			some[copied] = keys[i + copied].element;
+		r = lookup_elements(nl, table, some, copied, looked_up, &w, err);
+	}
+	*ret_strange += w.strange;
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include "ruleset/element.h"
 
 struct arena;
+struct change;
 struct error;
 struct netlink;
 struct nlattr;
@@ -27,6 +28,9 @@ void dump_free(struct dump *d);
  * @ret_strange. */
 int dump_set(struct dump *d, struct netlink *nl, const char *table, const struct element *in,
 	     size_t *ret_strange, struct error *err);
+/* Append those that are there of the @n elements in @keys, additions of one set with plain keys. */
+int dump_look_up(struct dump *d, struct netlink *nl, const char *table, const struct change *keys,
+		 size_t n, size_t *ret_strange, struct error *err);
 void dump_settle(struct dump *d);
 
 /* Call @fn with each element attribute of @set, by name, of table @table. */

@@ -8,6 +8,7 @@
 #include "kernel/affinity.h"
 #include "kernel/dump.h"
 #include "kernel/netlink.h"
+#include "kernel/read-back.h"
 #include "kernel/skeleton-internal.h"
 #include "kernel/tables-internal.h"
 #include "ruleset/flows.h"
@@ -104,40 +105,6 @@ static int read_skeleton(struct reading *rd, size_t f, struct error *err)
 	return rd->error;
 }
 
-/* All sets of network policy that are there: one that is not wanted now may be, before it is swept, and
- * is taken for empty then. */
-static int read_policy_elements(struct reading *rd, size_t f, struct error *err)
-{
-	int r = 0;
-
-	for (unsigned kind = 0; kind < DEFINITION_FIRST_CHAIN; kind++) {
-		const struct definition *d;
-		size_t position = 0;
-
-		while (r == 0 && (d = present_next(&rd->t->policy, kind, &position))) {
-			struct element in = { .set = (uint8_t)definition_set(kind),
-					      .family = families[f] };
-
-			if (d->family == families[f] && definition_id(d, &in.id))
-				r = dump_set(&rd->found, rd->t->nl, TABLE_NAME, &in, &rd->strange,
-					     err);
-		}
-	}
-	return r;
-}
-
-static int read_elements(struct reading *rd, size_t f, struct error *err)
-{
-	int r = 0;
-
-	for (unsigned set = 0; r == 0 && set < SET_COUNT; set++) {
-		const struct element in = { .set = (uint8_t)set, .family = families[f] };
-
-		r = dump_set(&rd->found, rd->t->nl, TABLE_NAME, &in, &rd->strange, err);
-	}
-	return r == 0 ? read_policy_elements(rd, f, err) : r;
-}
-
 static int read_tables(struct reading *rd, struct error *err)
 {
 	int r = 0;
@@ -147,7 +114,7 @@ static int read_tables(struct reading *rd, struct error *err)
 		r = read_skeleton(rd, f, err);
 		if (r == 0 && !rd->replace && rd->t->skeletons[f] &&
 		    rd->t->n_whole <= TABLES_MAX_READ_BACK)
-			r = read_elements(rd, f, err);
+			r = read_back(rd->t, f, rd->whole, &rd->found, &rd->strange, err);
 	}
 	if (r == 0 && !rd->replace && rd->t->n_whole > TABLES_MAX_READ_BACK)
 		amiss(rd, AF_INET, "has too many elements to be read back");

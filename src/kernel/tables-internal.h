@@ -19,6 +19,7 @@ struct tables {
 	struct present policy;                  /* sets and chains that the kernel has */
 	uint32_t generation;                    /* after our last commit; 0: unknown */
 	size_t n_whole;                         /* elements at the last comparison */
+	size_t by_key_from;                     /* READ_BACK_BY_KEY_FROM, but in tests */
 	const char *making;                     /* the table, during a replacement */
 	struct buf bindings[N_FAMILIES];        /* of clients, the same */
 	char why[256];                          /* of tables_reconcile() */

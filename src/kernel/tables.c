@@ -8,6 +8,7 @@
 #include "kernel/affinity.h"
 #include "kernel/batch.h"
 #include "kernel/netlink.h"
+#include "kernel/read-back.h"
 #include "kernel/skeleton.h"
 #include "kernel/tables-internal.h"
 #include "ruleset/ruleset.h"
@@ -50,6 +51,7 @@ int tables_open(bool ipv4, bool ipv6, struct tables **ret, struct error *err)
 		return error_set(err, -ENOMEM, "out of memory");
 	chains_init(&t->chains);
 	present_init(&t->policy);
+	t->by_key_from = READ_BACK_BY_KEY_FROM;
 	r = netlink_open(&t->nl, err);
 	for (size_t f = 0; r == 0 && f < N_FAMILIES; f++)
 		if (on[f])

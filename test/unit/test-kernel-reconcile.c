@@ -178,9 +178,8 @@ static const char *command_of(const char *text, bool ipv6)
 	return out;
 }
 
-static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
+static void meddle_and_repair(struct kernel *k)
 {
-	fill(k);
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(meddlings); i++) {
 		bool ipv6 = i % 2;
 
@@ -192,6 +191,21 @@ static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
 		assert_kernel_has_what_is_wanted(k);
 		assert_reconciles(k, TABLES_EQUAL);
 	}
+}
+
+static void test_N2_change_of_a_stranger_is_found_and_repaired(struct kernel *k)
+{
+	fill(k);
+	meddle_and_repair(k);
+}
+
+/* As in large sets. */
+static void test_N2_change_is_found_by_keys_too(struct kernel *k)
+{
+	fill(k);
+	k->tables->by_key_from = 1;
+	assert_reconciles(k, TABLES_EQUAL);
+	meddle_and_repair(k);
 }
 
 /* The packets fill the map affinity; other families are other tables. */
@@ -466,6 +480,7 @@ int main(void)
 		kernel_test(test_what_is_as_wanted_is_left_alone),
 		kernel_test(test_missing_tables_are_made),
 		kernel_test(test_N2_change_of_a_stranger_is_found_and_repaired),
+		kernel_test(test_N2_change_is_found_by_keys_too),
 		kernel_test(test_what_does_not_count_is_no_difference),
 		kernel_test(test_family_that_is_off_loses_its_table),
 		kernel_test(test_chains_that_are_missing_are_made),

@@ -76,16 +76,16 @@ static bool has_plain_keys(const struct set_layout *layout)
 static int read_by_key(struct reading *rd, const struct element *in, struct error *err)
 {
 	size_t from = wanted_before(rd->whole, in, false), to = wanted_before(rd->whole, in, true);
-	size_t before = rd->found->n;
+	size_t before = rd->found->n, wanted = to - from;
 	uint32_t count;
 	int r;
 
-	if (to - from < rd->t->by_key_from || !has_plain_keys(set_layout(in->set)))
+	if (wanted < rd->t->by_key_from || !has_plain_keys(set_layout(in->set)))
 		return 0;
 	r = count_elements(rd->t->nl, in, &count, err);
-	if (r < 0 || count < rd->t->by_key_from)
+	if (r < 0 || count < rd->t->by_key_from || count > wanted)
 		return r;
-	r = dump_look_up(rd->found, rd->t->nl, TABLE_NAME, rd->whole->changes + from, to - from,
+	r = dump_look_up(rd->found, rd->t->nl, TABLE_NAME, rd->whole->changes + from, wanted,
 			 rd->strange, err);
 	if (r < 0 || rd->found->n - before == count)
 		return r < 0 ? r : 1;

@@ -103,6 +103,9 @@ static const struct {
 	  TABLES_ADOPTED, "2 elements differ" },
 	{ "add element $ip kube-nft services { $addr . tcp . 9 : drop }", TABLES_ADOPTED,
 	  "1 elements differ" },
+	{ "delete element $ip kube-nft services { $addr . tcp . 1 }; "
+	  "add element $ip kube-nft services { $addr . tcp . 9 : drop }",
+	  TABLES_ADOPTED, "2 elements differ" },
 	{ "add element $ip kube-nft services { $addr . icmp . 9 : drop }", TABLES_ADOPTED,
 	  "1 elements differ" },
 	{ "flush set $ip kube-nft hairpin", TABLES_ADOPTED, "4 elements differ" },

@@ -71,11 +71,7 @@ def check_no_part(cluster: ApiCluster, agent: Agent, verb: str, script: Script) 
     api.behaviour.gzip_bytes = MIB
     if verb == "list":
         api.behaviour.watch_list = WatchList.REFUSED
-    held = api.on("watch", script=scripts.silent)
-    mark = api.mark
-    api.close_watches()
-    for kind in KINDS:
-        api.wait_asked("watch", resource=kind, since=mark)
+    held = cluster.hold_watches()
     generation = state.generation(cluster.node1)
     cluster.remove("s5")
     cluster.apply("s0", objects.service("s0", ["10.96.2.1", "fd96::2:1"]))

@@ -99,10 +99,7 @@ def test_A4_history_gone(cluster: ApiCluster, agent: Agent, by_event: bool) -> N
     cluster.settle(agent)
     api.behaviour.gone_by_event = by_event
     mark = api.mark
-    held = api.on("watch", script=scripts.silent)
-    api.close_watches()
-    for kind in KINDS:
-        api.wait_asked("watch", resource=kind, since=mark)
+    held = cluster.hold_watches()
     for n in range(10):
         cluster.remove(f"web-{n}")
     cluster.apply("web-15", *web(15, 1))
@@ -155,11 +152,8 @@ def test_A5_half_a_list_changes_nothing(cluster: ApiCluster, agent: Agent) -> No
     cluster.settle(agent)
     api.behaviour.watch_list = WatchList.REFUSED
     api.behaviour.page_items = 4
-    held = api.on("watch", script=scripts.silent)
     mark = api.mark
-    api.close_watches()
-    for kind in KINDS:
-        api.wait_asked("watch", resource=kind, since=mark)
+    held = cluster.hold_watches()
     old = state.read(cluster.node1)
     cluster.remove("web-9")
     cluster.apply("web-0", objects.service("web-0", ["10.96.2.1", "fd96::2:1"]))

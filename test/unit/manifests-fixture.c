@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 
 enum { TURNS = 8, WAIT_TURNS = 300, WAIT_TURN_MS = 100 };
@@ -92,18 +92,19 @@ int fixture_teardown(void **state)
 	return 0;
 }
 
-static void fixture_path(const struct fixture *f, const char *name, char path[static PATH_MAX])
+char *path_in(const char *directory, const char *name)
 {
-	assert_in_range(snprintf(path, PATH_MAX, "%s/%s", f->path, name), 1, PATH_MAX - 1);
+	char *path;
+
+	assert_true(asprintf(&path, "%s/%s", directory, name) > 0);
+	return path;
 }
 
 void file_write(const struct fixture *f, const char *name, const char *text)
 {
-	char path[PATH_MAX];
-	FILE *file;
+	_cleanup_free_ char *path = path_in(f->path, name);
+	FILE *file = fopen(path, "w");
 
-	fixture_path(f, name, path);
-	file = fopen(path, "w");
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);
 	assert_int_equal(fclose(file), 0);
@@ -111,26 +112,23 @@ void file_write(const struct fixture *f, const char *name, const char *text)
 
 void file_rename(const struct fixture *f, const char *from, const char *to)
 {
-	char from_path[PATH_MAX], to_path[PATH_MAX];
+	_cleanup_free_ char *from_path = path_in(f->path, from);
+	_cleanup_free_ char *to_path = path_in(f->path, to);
 
-	fixture_path(f, from, from_path);
-	fixture_path(f, to, to_path);
 	assert_int_equal(rename(from_path, to_path), 0);
 }
 
 void file_link(const struct fixture *f, const char *target, const char *name)
 {
-	char path[PATH_MAX];
+	_cleanup_free_ char *path = path_in(f->path, name);
 
-	fixture_path(f, name, path);
 	assert_int_equal(symlink(target, path), 0);
 }
 
 void file_delete(const struct fixture *f, const char *name)
 {
-	char path[PATH_MAX];
+	_cleanup_free_ char *path = path_in(f->path, name);
 
-	fixture_path(f, name, path);
 	assert_int_equal(remove(path), 0);
 }
 

@@ -38,6 +38,8 @@ void file_write(const struct fixture *f, const char *name, const char *text);
 void file_rename(const struct fixture *f, const char *from, const char *to);
 void file_link(const struct fixture *f, const char *target, const char *name); /* symbolic */
 void file_delete(const struct fixture *f, const char *name);
+/* "DIRECTORY/NAME", to be freed. */
+char *path_in(const char *directory, const char *name);
 /* Delete the directory @path and all in it. */
 void directory_delete(const char *path);
 

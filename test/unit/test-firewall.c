@@ -109,17 +109,24 @@ static void test_peers_in_words(void **state)
 		     "from 192.0.2.0/24\nfrom 2001:db8::/32\n", NULL);
 }
 
+/* Pod shop/db with a port that has a name. */
+static void database(struct policy_world *w, const char *ips)
+{
+	policy_apply(w,
+		     "{'kind':'Pod','apiVersion':'v1','metadata':{'namespace':'shop','name':'db',"
+		     "'labels':{'app':'db'}},'spec':{'nodeName':'me','containers':[{'name':'c',"
+		     "'ports':[{'name':'sql','containerPort':5432}]}]},'status':{'phase':"
+		     "'Running','podIPs':[%s]}}",
+		     ips);
+}
+
 /* Each pod is counted once, whatever addresses it has. */
 static void test_pods_with_two_addresses(void **state)
 {
 	struct policy_world *w = *state;
 
 	shop(w);
-	policy_apply(w,
-		     "{'kind':'Pod','apiVersion':'v1','metadata':{'namespace':'shop','name':'db',"
-		     "'labels':{'app':'db'}},'spec':{'nodeName':'me','containers':[{'name':'c',"
-		     "'ports':[{'name':'sql','containerPort':5432}]}]},'status':{'phase':"
-		     "'Running','podIPs':[{'ip':'10.0.0.2'},{'ip':'fd00::2'}]}}");
+	database(w, "{'ip':'10.0.0.2'},{'ip':'fd00::2'}");
 	assert_words(w, "'ingress':[{'from':[{'podSelector':{}}],'ports':[{'port':'sql'}]}]",
 		     "from pods of shop (2 now), on TCP sql (0 pods now)\n", NULL);
 	assert_words(w,
@@ -133,11 +140,7 @@ static void test_ports_in_words(void **state)
 	struct policy_world *w = *state;
 
 	shop(w);
-	policy_apply(w,
-		     "{'kind':'Pod','apiVersion':'v1','metadata':{'namespace':'shop','name':'db',"
-		     "'labels':{'app':'db'}},'spec':{'nodeName':'me','containers':[{'name':'c',"
-		     "'ports':[{'name':'sql','containerPort':5432}]}]},'status':{'phase':"
-		     "'Running','podIPs':[{'ip':'10.0.0.2'}]}}");
+	database(w, "{'ip':'10.0.0.2'}");
 	assert_words(
 		w,
 		"'ingress':[{'ports':[{'port':80},{'port':443,'endPort':450},{'protocol':'UDP',"

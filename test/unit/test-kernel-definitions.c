@@ -124,6 +124,13 @@ static void want_all(struct kernel *k, struct transaction *tx)
 	want_pods(k, tx);
 }
 
+static void want_nothing(struct kernel *k, struct transaction *tx)
+{
+	replace(k, "pods", NULL, tx);
+	replace(k, "policy", NULL, tx);
+	replace(k, "sets", NULL, tx);
+}
+
 static void commit(struct kernel *k, struct transaction *tx)
 {
 	assert_int_equal(transaction_settle(tx), 0);
@@ -271,9 +278,7 @@ static void test_what_nobody_wants_is_swept(struct kernel *k)
 	before = listed(k);
 	want_all(k, &tx);
 	commit(k, &tx);
-	replace(k, "pods", NULL, &tx);
-	replace(k, "policy", NULL, &tx);
-	replace(k, "sets", NULL, &tx);
+	want_nothing(k, &tx);
 	commit(k, &tx);
 	assert_int_equal(tables_sweep(k->tables, k->ruleset, &k->err), 0);
 	after = listed(k);
@@ -281,9 +286,7 @@ static void test_what_nobody_wants_is_swept(struct kernel *k)
 	/* And what is found by a new agent. */
 	want_all(k, &tx);
 	commit(k, &tx);
-	replace(k, "pods", NULL, NULL);
-	replace(k, "policy", NULL, NULL);
-	replace(k, "sets", NULL, NULL);
+	want_nothing(k, NULL);
 	kernel_open(k, true, true);
 	assert_reconciles(k, TABLES_ADOPTED);
 	assert_int_equal(tables_sweep(k->tables, k->ruleset, &k->err), 0);
@@ -302,9 +305,7 @@ static void test_what_is_wanted_again_is_taken_up(struct kernel *k)
 	want_all(k, NULL);
 	kernel_replace(k);
 	before = listed(k);
-	replace(k, "pods", NULL, &tx);
-	replace(k, "policy", NULL, &tx);
-	replace(k, "sets", NULL, &tx);
+	want_nothing(k, &tx);
 	commit(k, &tx);
 	want_all(k, &tx);
 	commit(k, &tx);
@@ -322,9 +323,7 @@ static void test_what_was_left_full_is_taken_up_empty(struct kernel *k)
 	want_all(k, NULL);
 	kernel_replace(k);
 	before = listed(k);
-	replace(k, "pods", NULL, NULL);
-	replace(k, "policy", NULL, NULL);
-	replace(k, "sets", NULL, NULL);
+	want_nothing(k, NULL);
 	kernel_open(k, true, true);
 	assert_reconciles(k, TABLES_ADOPTED);
 	assert_reconciles(k, TABLES_EQUAL);

@@ -49,8 +49,13 @@ static void open_and_want_one(struct kernel *k)
 	kernel_want(k, e, 2, NULL);
 }
 
-static void assert_replaced(struct kernel *k, uint32_t before, uint32_t transactions)
+/* A comparison replaces the tables in so many transactions, and says @why. */
+static void assert_replaces(struct kernel *k, const char *why, uint32_t transactions)
 {
+	uint32_t before = generation(k);
+
+	assert_reconciles(k, TABLES_REPLACED);
+	assert_string_equal(k->why, why);
 	assert_int_equal(generation(k), before + transactions);
 	assert_presence(k, TABLE_NAME, TABLE_AWAKE);
 	assert_presence(k, INTERIM_TABLE, TABLE_ABSENT);
@@ -70,57 +75,38 @@ static void test_presence_of_a_table(struct kernel *k)
 
 static void test_first_tables_are_made_and_woken(struct kernel *k)
 {
-	uint32_t before;
-
 	open_and_want_one(k);
-	before = generation(k);
-	assert_reconciles(k, TABLES_REPLACED);
-	assert_replaced(k, before, 2);
+	assert_replaces(k, "table ip kube-nft: is not there", 2);
 }
 
 static void test_tables_in_force_are_stood_in_for(struct kernel *k)
 {
-	uint32_t before;
-
 	open_and_want_one(k);
 	load(k, TABLE_NAME, "comment \"other\"");
-	before = generation(k);
-	assert_reconciles(k, TABLES_REPLACED);
-	assert_replaced(k, before, 4);
+	assert_replaces(k, "table ip kube-nft: has another skeleton", 4);
 }
 
 /* An agent was killed when the interim tables had been made. */
 static void test_interim_tables_that_are_left_are_made_anew(struct kernel *k)
 {
-	uint32_t before;
-
 	open_and_want_one(k);
 	kernel_replace(k);
 	load(k, INTERIM_TABLE, "flags dormant");
-	before = generation(k);
-	assert_reconciles(k, TABLES_REPLACED);
-	assert_string_equal(k->why, "table ip kube-nft: was being replaced");
-	assert_replaced(k, before, 4);
+	assert_replaces(k, "table ip kube-nft: was being replaced", 4);
 }
 
 /* It was killed when they were in force; or later, when the new tables had been made. They stay until those
  * are woken. */
 static void test_interim_tables_in_force_are_gone_on_from(struct kernel *k)
 {
-	uint32_t before;
-
 	open_and_want_one(k);
 	load(k, INTERIM_TABLE, "comment \"in force\"");
-	before = generation(k);
-	assert_reconciles(k, TABLES_REPLACED);
-	assert_replaced(k, before, 2);
+	assert_replaces(k, "table ip kube-nft: was being replaced", 2);
 
 	nft(k, "delete table ip kube-nft; delete table ip6 kube-nft");
 	load(k, INTERIM_TABLE, "comment \"in force\"");
 	load(k, TABLE_NAME, "flags dormant");
-	before = generation(k);
-	assert_reconciles(k, TABLES_REPLACED);
-	assert_replaced(k, before, 2);
+	assert_replaces(k, "table ip kube-nft: was being replaced", 2);
 }
 
 /* The interim tables are those of both families, also when one is switched on or off. */

@@ -22,14 +22,6 @@
 
 enum { NOBODY = 65534 };
 
-static char *path_in(const char *directory, const char *name)
-{
-	char *path;
-
-	assert_true(asprintf(&path, "%s/%s", directory, name) > 0);
-	return path;
-}
-
 static void test_new_edited_and_deleted_files(void **state)
 {
 	struct fixture *f = *state;

@@ -45,13 +45,12 @@ static void test_files_in_the_order_of_their_names(void **state)
 static void test_other_files_are_passed_over(void **state)
 {
 	struct fixture *f = *state;
-	char path[512];
+	_cleanup_free_ char *path = path_in(f->path, "directory");
 
 	file_write(f, ".hidden.yaml", SERVICE("a", "1"));
 	file_write(f, "a.yaml~", SERVICE("b", "1"));
 	file_write(f, "notes.txt", "{");
 	file_write(f, "yaml", "{");
-	snprintf(path, sizeof(path), "%s/directory", f->path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	fixture_open(f);
 	assert_told(f, "");
@@ -325,9 +324,8 @@ static void special_file_refused(struct fixture *f, const char *name, const char
 static void test_fifo_is_refused_and_does_not_block(void **state)
 {
 	struct fixture *f = *state;
-	char path[512];
+	_cleanup_free_ char *path = path_in(f->path, "x.yaml");
 
-	snprintf(path, sizeof(path), "%s/x.yaml", f->path);
 	assert_int_equal(mkfifo(path, 0644), 0);
 	special_file_refused(f, "x.yaml", "is not a regular file");
 }
@@ -343,9 +341,8 @@ static void test_device_is_refused(void **state)
 static void test_subdirectory_named_as_a_manifest_is_refused(void **state)
 {
 	struct fixture *f = *state;
-	char path[512];
+	_cleanup_free_ char *path = path_in(f->path, "x.yaml");
 
-	snprintf(path, sizeof(path), "%s/x.yaml", f->path);
 	assert_int_equal(mkdir(path, 0755), 0);
 	special_file_refused(f, "x.yaml", "is not a regular file");
 }
@@ -362,9 +359,8 @@ static void test_links_that_lead_nowhere(void **state)
 static void test_O9_file_over_the_limit_is_refused_by_name(void **state)
 {
 	struct fixture *f = *state;
-	char path[512];
+	_cleanup_free_ char *path = path_in(f->path, "x.yaml");
 
-	snprintf(path, sizeof(path), "%s/x.yaml", f->path);
 	file_write(f, "x.yaml", "");
 	assert_int_equal(truncate(path, (off_t)MANIFESTS_MAX_FILE_BYTES + 1), 0);
 	special_file_refused(f, "x.yaml", "has more than 536870912 bytes and is not read");
@@ -374,12 +370,11 @@ static void test_O9_file_over_the_limit_is_refused_by_name(void **state)
 static void test_file_that_became_unreadable_keeps_its_objects(void **state)
 {
 	struct fixture *f = *state;
-	char path[512];
+	_cleanup_free_ char *path = path_in(f->path, "a.yaml");
 
 	file_write(f, "a.yaml", SERVICE("web", "1"));
 	fixture_open(f);
 	buf_reset(&f->log);
-	snprintf(path, sizeof(path), "%s/a.yaml", f->path);
 	assert_int_equal(truncate(path, (off_t)1 << 40), 0);
 	rescan(f);
 	assert_told(f, "report a.yaml: has more than 536870912 bytes and is not read\n");

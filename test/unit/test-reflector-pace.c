@@ -112,15 +112,21 @@ static void test_A2_server_is_gone_for_a_while(void **state)
 	assert_true(reflected_stats(f).last_heard_us > heard_us);
 }
 
+/* Listed; its watches last 20 ms, then they are ended from here. */
+static void start_with_short_watches(struct reflected *f)
+{
+	reflected_start(f, false);
+	f->reflector->limits.watch_min_s = f->reflector->limits.watch_max_s = 0;
+	f->reflector->limits.watch_margin_ms = 20;
+	http_reply(next_request(f, SERVICES "?resourceVersion=0"), 200, NULL, TWO);
+}
+
 static void test_silent_watch_is_ended_by_us(void **state)
 {
 	struct reflected *f = *state;
 	struct http_exchange *x;
 
-	reflected_start(f, false);
-	f->reflector->limits.watch_min_s = f->reflector->limits.watch_max_s = 0;
-	f->reflector->limits.watch_margin_ms = 20;
-	http_reply(next_request(f, SERVICES "?resourceVersion=0"), 200, NULL, TWO);
+	start_with_short_watches(f);
 	for (int i = 0; i < 3; i++) {
 		x = http_next(f->server);
 		http_begin(x, 200, NULL);
@@ -136,10 +142,7 @@ static void test_A11_watch_that_trickles_is_ended_by_us(void **state)
 	struct reflected *f = *state;
 	struct http_exchange *x;
 
-	reflected_start(f, false);
-	f->reflector->limits.watch_min_s = f->reflector->limits.watch_max_s = 0;
-	f->reflector->limits.watch_margin_ms = 20;
-	http_reply(next_request(f, SERVICES "?resourceVersion=0"), 200, NULL, TWO);
+	start_with_short_watches(f);
 	x = http_next(f->server);
 	http_begin(x, 200, NULL);
 	reflected_trickle(f, x);

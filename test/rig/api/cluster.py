@@ -20,10 +20,10 @@ from rig.cluster import FLAGS, MARKER_ENDPOINTS, MARKER_IPS, Cluster, Host
 from rig.netns import Namespace, unique_prefix
 from rig.objects import Object
 
-from . import kubeconfig
+from . import kubeconfig, scripts
 from .canary import Canaries
 from .certificates import Authority
-from .server import PORT, ApiServer
+from .server import PORT, ApiServer, Rule
 from .store import BY_KIND
 
 API_IPS = {4: "192.168.50.5", 6: "fd50::5"}
@@ -142,6 +142,15 @@ class ApiCluster(Cluster):
     def remove(self, name: str) -> None:
         """Delete what was applied as @name."""
         self.api.delete(*self.applied.pop(name))
+
+    def hold_watches(self) -> Rule:
+        """Have all watches begin anew, and be told nothing until this is off."""
+        held = self.api.on("watch", script=scripts.silent)
+        mark = self.api.mark
+        self.api.close_watches()
+        for kind in KINDS:
+            self.api.wait_asked("watch", resource=kind, since=mark)
+        return held
 
     def settle(self, agent: Agent) -> None:
         """As in Cluster. Services and EndpointSlices come in their order, but not in that of one

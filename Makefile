@@ -139,7 +139,7 @@ check: test
 
 test-netpol: ## Run the NetworkPolicy cases of CASES=file, or all of our own
 	@test/tools/deps build test
-	$(Q)$(SUBMAKE) SUITES=netpol CASES='$(or $(CASES),test/netpol/cases/netpol-cases.yaml)' run-tests
+	$(Q)$(SUBMAKE) SUITES=netpol CASES='$(CASES)' T='$(or $(T),test_cases)' run-tests
 
 asan: ## Run unit and golden tests under ASan, LSan and UBSan
 	@test/tools/deps build test

@@ -14,12 +14,12 @@ from rig.netpol.enforcer import Agents
 from rig.netpol.network import Network
 from rig.netpol.world import World, fixture
 
-CASES = Path(os.environ.get("CASES") or OWN_CASES)
+FILES = [Path(os.environ["CASES"])] if os.environ.get("CASES") else OWN_CASES
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case" in metafunc.fixturenames:
-        cases = load_cases(CASES, fixture())
+        cases = [case for path in FILES for case in load_cases(path, fixture())]
         metafunc.parametrize("case", cases, ids=lambda case: case.id)
 
 

@@ -15,9 +15,12 @@ def verdict(world: World, cell: Cell) -> bool:
         return evaluator.allows(source, target, cell.proto, cell.port)
     service = world.services[cell.target.removeprefix("svc:")]
     [port] = [p for p in service["spec"]["ports"] if p["port"] == cell.port]
-    [(pod, number)] = world.backends(service, port)
-    [address] = [ip for ip in pod_addresses(pod) if family_of(ip) == cell.family]
-    return evaluator.allows(source, Party(address, evaluator.owners[address]), cell.proto, number)
+    return any(
+        evaluator.allows(source, Party(ip, evaluator.owners[ip]), cell.proto, number)
+        for pod, number in world.backends(service, port)
+        for ip in pod_addresses(pod)
+        if family_of(ip) == cell.family
+    )
 
 
 def test_tables(case: Case, world: World) -> None:

@@ -169,6 +169,9 @@ def test_wrong_rows(tmp_path: Path, world: World, entry: dict[str, Any]) -> None
         {"do": "label-pod", "pod": "x/nobody", "set": {}},
         {"do": "label-namespace", "namespace": "nowhere", "set": {}},
         {"do": "create-pod", "pod": {**POD, "metadata": {"name": "a", "namespace": "x"}}},
+        {"do": "create-pod", "pod": {**POD, "kind": "Node"}},
+        {"do": "create-pod", "pod": {**POD, "spec": None}},
+        {"do": "label-pod", "pod": ["x/a"], "set": {}},
         {"do": "delete-pod", "pod": "x/nobody"},
         {"do": "set-pod-status", "pod": "x/nobody", "status": {}},
         {"do": "apply", "policy": {"kind": "Pod", "metadata": {"name": "p", "namespace": "x"}}},
@@ -193,6 +196,15 @@ def test_wrong_actions(tmp_path: Path, world: World, action: object) -> None:
         {"ports": ["GRE/80"]},
         {"families": [5]},
         {"families": []},
+        {"policies": "none"},
+        {"policies": [{"kind": "NetworkPolicy", "metadata": "x/p", "spec": {}}]},
+        {"steps": [{"actions": None, "expect": {"default": "allow"}}]},
+        {"expect": {"default": "allow", "except": ["nothing"]}},
+        {
+            "checks": [
+                {"from": "x/a", "to": "x/b", "proto": "TCP", "port": None, "expect": "allow"}
+            ]
+        },
         {"checks": [{"from": "x/a", "to": "x/a", "proto": "TCP", "expect": "allow"}]},
         {
             "checks": [
@@ -207,11 +219,22 @@ def test_wrong_cases(tmp_path: Path, world: World, change: dict[str, Any]) -> No
         tables(tmp_path, world, {**CASE, **change})
 
 
+def test_a_mistake_is_one_cases_own(tmp_path: Path, world: World) -> None:
+    path = tmp_path / "cases.yaml"
+    listed: list[object] = [{**CASE, "id": "T0", "ports": ["GRE/1"]}, "nothing", CASE, CASE]
+    content = {"version": 1, "fixture": "netpol-v1", "cases": listed}
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    cases = {case.id: case for case in load_cases(path, world)}
+    assert list(cases) == ["T0", "case 2", "T1", "case 4"]
+    assert [name for name, _, _ in cases.pop("T1").play(world.copy())] == ["T1", "T1 step 1"]
+    for name, case in cases.items():
+        with pytest.raises(FormatError, match=f"^{name}: "):
+            list(case.play(world.copy()))
+
+
 def test_wrong_files(tmp_path: Path, world: World) -> None:
-    for top in ({"version": 2}, {"fixture": "netpol-v2"}, {"more": 1}):
+    for top in ({"version": 2}, {"fixture": "netpol-v2"}, {"more": 1}, {"cases": []}):
         with pytest.raises(FormatError, match="cases.yaml"):
             tables(tmp_path, world, CASE, **top)
-    with pytest.raises(FormatError, match="two cases are called T1"):
-        tables(tmp_path, world, CASE, CASE)
     with pytest.raises(FormatError, match="missing.yaml"):
         load_cases(tmp_path / "missing.yaml", world)

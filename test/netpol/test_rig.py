@@ -17,9 +17,10 @@ from rig.netpol.trial import Trial, TrialError, same_node
 from rig.netpol.world import fixture
 
 FIXTURE = fixture()
-EVERY_CASE = {case.id: case for case in load_cases(OWN_CASES, FIXTURE)}
-# Protocols, families and a Service, a pod that moves, an address that is reused.
-SAMPLE = [EVERY_CASE[name] for name in ("D023", "D043", "D064", "D068")]
+EVERY_CASE = {case.id: case for path in OWN_CASES for case in load_cases(path, FIXTURE)}
+# Protocols, families and a Service, a pod that moves, an address that is reused, two pods that
+# change places.
+SAMPLE = [EVERY_CASE[name] for name in ("D023", "D043", "D064", "D068", "D116")]
 # The first round decides, but not because the machine is slow.
 AT_ONCE: dict[str, Any] = {"hang_s": 0.0, "hang_rounds": 1, "patience_s": (10.0,)}
 samples = pytest.mark.parametrize("sample", SAMPLE, ids=lambda case: case.id)

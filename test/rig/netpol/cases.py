@@ -5,6 +5,7 @@ docs/conformance.md describes the format. Everything that is not in it is an err
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import itertools
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from ..objects import Object
 from .world import FIXTURE, Endpoint, FormatError, World, expect_keys, load_yaml
 
-OWN_CASES = FIXTURE.with_name("netpol-cases.yaml")
+OWN_CASES = [FIXTURE.with_name(name) for name in ("netpol-cases.yaml", "further-cases.yaml")]
 PORTS = ["TCP/80", "TCP/81"]
 FAMILIES = [4, 6]
 PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -66,46 +67,60 @@ class Stage:
     checks: list[Object]
 
 
+@contextlib.contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Errors are about @name, those of values that are of another kind than they must be, too."""
+    try:
+        yield
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"{name}: not in the format: {error!r}") from error
+
+
 @dataclass
 class Case:
-    """One case; the first of its @stages applies the policies that it begins with."""
+    """One case; the first of its @stages applies the policies that it begins with. One with a
+    @mistake can't be played."""
 
     id: str
-    title: str
-    ports: list[tuple[str, int]]
-    families: list[int]
-    stages: list[Stage]
+    title: str = ""
+    ports: list[tuple[str, int]] = field(default_factory=list)
+    families: list[int] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
+    mistake: str = ""
 
     def play(self, world: World) -> Iterator[tuple[str, Stage, Table]]:
         """Change @world stage by stage; each with its name and what holds now."""
+        if self.mistake:
+            raise FormatError(self.mistake)
         for number, stage in enumerate(self.stages):
             name = f"{self.id} step {number}" if number else self.id
-            try:
+            with _about(name):
                 for action in stage.actions:
                     world.act(action)
-            except FormatError as error:
-                raise FormatError(f"{name}: {error}") from None
-            yield name, stage, self.table(name, stage, world)
+                table = self.table(stage, world)
+            yield name, stage, table
 
-    def table(self, name: str, stage: Stage, world: World) -> Table:
+    def table(self, stage: Stage, world: World) -> Table:
         """Every connection that is to be tried in the state of @world, with what is expected."""
         endpoints = world.endpoints()
-        expect_keys(f"{name}: expect", stage.expect, ("default",), ("except",))
-        default = _verdict(f"{name}: default", stage.expect["default"])
+        expect_keys("expect", stage.expect, ("default",), ("except",))
+        default = _verdict("default", stage.expect["default"])
         table = dict.fromkeys(self._universe(endpoints.values()), default)
         for number, entry in enumerate(stage.expect.get("except") or [], 1):
-            row = _row(f"{name}: row {number}", entry, endpoints)
+            row = _row(f"row {number}", entry, endpoints)
             covered = [cell for cell in table if row.covers(cell)]
             if not covered:
-                raise FormatError(f"{name}: row {number} covers no connection: {entry}")
+                raise FormatError(f"row {number} covers no connection: {entry}")
             table.update(dict.fromkeys(covered, row.allow))
         for cell in table:
             source, target = endpoints[cell.source], endpoints[cell.target]
             if target.kind == "pod" and source.kind != "pod" and source.node == target.node:
                 table[cell] = True
         for number, entry in enumerate(stage.checks, 1):
-            table.update(self._check(f"{name}: check {number}", entry, endpoints, world))
+            table.update(self._check(f"check {number}", entry, endpoints, world))
         return table
 
     def _universe(self, endpoints: Iterable[Endpoint]) -> Iterator[Cell]:
@@ -121,7 +136,8 @@ class Case:
     ) -> Table:
         expect_keys(what, entry, ("from", "to", "proto", "port", "expect"), ("family",))
         proto, port, family = _narrowing(what, entry)
-        assert proto and port
+        if not proto or not port:
+            raise FormatError(f"{what}: no proto or no port")
         found: Table = {}
         targets = _target_families(what, entry["to"], endpoints, world)
         for source in sorted(_names(what, entry["from"], endpoints)):
@@ -208,35 +224,47 @@ def _port(what: str, text: object) -> tuple[str, int]:
 
 def _case(entry: Object) -> Case:
     more = "title proves tags ports families policies checks steps"
-    expect_keys(f"case {entry.get('id')}", entry, ("id", "expect"), more.split())
-    what = str(entry["id"])
+    expect_keys("the case", entry, ("id", "expect"), more.split())
     families = entry.get("families", FAMILIES)
     if not families or not set(families) <= set(FAMILIES):
-        raise FormatError(f"{what}: families: {families!r}")
+        raise FormatError(f"families: {families!r}")
     applied = [{"do": "apply", "policy": policy} for policy in entry.get("policies") or []]
     stages = [Stage(applied, entry["expect"], entry.get("checks") or [])]
     for number, step in enumerate(entry.get("steps") or [], 1):
-        expect_keys(f"{what} step {number}", step, ("actions", "expect"), ("checks",))
+        expect_keys(f"step {number}", step, ("actions", "expect"), ("checks",))
         stages.append(Stage(step["actions"], step["expect"], step.get("checks") or []))
-    ports = [_port(what, text) for text in entry.get("ports", PORTS)]
-    return Case(what, entry.get("title", ""), ports, families, stages, entry.get("tags") or [])
+    ports = [_port("ports", text) for text in entry.get("ports", PORTS)]
+    title, tags = entry.get("title", ""), entry.get("tags") or []
+    return Case(str(entry["id"]), title, ports, families, stages, tags)
+
+
+def _checked_case(name: str, entry: Object, world: World) -> Case:
+    """A case that has been played through once without packets, or its mistake."""
+    try:
+        with _about(name):
+            made = _case(entry)
+        for _ in made.play(world.copy()):
+            pass
+    except FormatError as error:
+        return Case(name, mistake=str(error))
+    return made
 
 
 def load_cases(path: Path, world: World) -> list[Case]:
-    """The cases of a file. Each is played through once without packets: FormatError if one cannot
-    be, or names a connection that there is not."""
+    """The cases of a file. One with a mistake is no reason not to try the others: it is among them,
+    and FormatError when it is played."""
     content = load_yaml(path)
     expect_keys(str(path), content, ("version", "fixture", "cases"))
     if content["version"] != 1 or content["fixture"] != world.version:
         raise FormatError(f"{path}: not version 1, or not for the fixture {world.version}")
+    if not isinstance(content["cases"], list) or not content["cases"]:
+        raise FormatError(f"{path}: no list of cases")
     cases: dict[str, Case] = {}
-    for entry in content["cases"]:
-        if not isinstance(entry, dict):
-            raise FormatError(f"{path}: not a case: {entry!r}")
-        made = _case(entry)
-        if made.id in cases:
-            raise FormatError(f"{path}: two cases are called {made.id}")
-        for _ in made.play(world.copy()):
-            pass
+    for number, entry in enumerate(content["cases"], 1):
+        named = isinstance(entry, dict) and entry.get("id")
+        name = str(entry["id"]) if named else f"case {number}"
+        made = _checked_case(name, entry, world)
+        if name in cases:
+            made = Case(f"case {number}", mistake=f"case {number}: another one is called {name}")
         cases[made.id] = made
     return list(cases.values())

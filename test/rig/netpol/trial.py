@@ -44,12 +44,18 @@ class Held:
 
 @dataclass(frozen=True)
 class Aim:
-    """Where a connection goes: the address, and the names of those who may answer."""
+    """Where a connection goes: from @place to the address, and the names of those who may answer.
+    A pod that comes to itself through a Service is seen as @node: it has no use for an answer that
+    its own address gets."""
 
-    source: Endpoint
     place: Place
+    node: Place | None
     address: str
     servers: frozenset[str] = field(compare=False)
+
+    def seen_as(self, server: str) -> Place:
+        """As whom @server is to see the client."""
+        return self.node if self.node and server == self.place.place_name else self.place
 
 
 class Trial:
@@ -115,13 +121,14 @@ class Trial:
         if not cell.target.startswith("svc:"):
             target = endpoints[cell.target]
             servers = {self.network.place(target).place_name}
-            return Aim(source, place, target.ips[cell.family], frozenset(servers))
+            return Aim(place, None, target.ips[cell.family], frozenset(servers))
         service = world.services[cell.target.removeprefix("svc:")]
         addresses = service["spec"]["clusterIPs"]
         [address] = [ip for ip in addresses if family_of(ip) == cell.family]
         ports = [p for p in service["spec"]["ports"] if p["port"] == cell.port]
         pods = itertools.chain(*(world.backends(service, port) for port in ports))
-        return Aim(source, place, address, frozenset(name_of(pod) for pod, _ in pods))
+        node = self.network.nodes.get(source.node)
+        return Aim(place, node, address, frozenset(name_of(pod) for pod, _ in pods))
 
     def _round(self, table: Table, aims: dict[Cell, Aim], patience_s: float) -> dict[Cell, str]:
         """Make every connection once, all at the same time; the wrong ones and what was seen."""
@@ -154,7 +161,7 @@ def _judged(outcome: str, cell: Cell, aim: Aim) -> str:
     server, client = words
     if server not in aim.servers:
         return f"served by {server}"
-    if client not in aim.place.addresses[cell.family]:
+    if client not in aim.seen_as(server).addresses[cell.family]:
         return f"served, seen as {client}"
     return "allow"
 

@@ -173,6 +173,8 @@ class World:
 
     def _create_pod(self, action: Object) -> None:
         pod = copy.deepcopy(action["pod"])
+        if pod.get("kind") != "Pod" or name_of(pod).count("/") != 1:
+            raise FormatError(f"action create-pod: not a Pod with namespace and name: {pod!r}")
         if name_of(pod) in self.pods:
             raise FormatError(f"action create-pod: {name_of(pod)} is there already")
         self.pods[name_of(pod)] = pod

@@ -16,7 +16,7 @@ def verdict(world: World, cell: Cell) -> bool:
     service = world.services[cell.target.removeprefix("svc:")]
     [port] = [p for p in service["spec"]["ports"] if p["port"] == cell.port]
     return any(
-        evaluator.allows(source, Party(ip, evaluator.owners[ip]), cell.proto, number)
+        evaluator.allows(source, Party(ip, evaluator.owners.get(ip)), cell.proto, number)
         for pod, number in world.backends(service, port)
         for ip in pod_addresses(pod)
         if family_of(ip) == cell.family

@@ -127,8 +127,9 @@ class Trial:
         [address] = [ip for ip in addresses if family_of(ip) == cell.family]
         ports = [p for p in service["spec"]["ports"] if p["port"] == cell.port]
         pods = itertools.chain(*(world.backends(service, port) for port in ports))
-        node = self.network.nodes.get(source.node)
-        return Aim(place, node, address, frozenset(name_of(pod) for pod, _ in pods))
+        behind = endpoints.keys() & {name_of(pod) for pod, _ in pods}
+        servers = {self.network.place(endpoints[name]).place_name for name in behind}
+        return Aim(place, self.network.nodes.get(source.node), address, frozenset(servers))
 
     def _round(self, table: Table, aims: dict[Cell, Aim], patience_s: float) -> dict[Cell, str]:
         """Make every connection once, all at the same time; the wrong ones and what was seen."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig.agent import Agent
+from rig.agent import Agent, wait_until
 from rig.api import kubeconfig
 from rig.api.cluster import ApiCluster
 from rig.api.plugin import Plugin, credential
@@ -121,7 +121,8 @@ def test_H8_stops_while_a_plugin_hangs(agent: Agent, plugin: Plugin) -> None:
     agent.start()
     agent.wait_until("the plugin to run", lambda: len(plugin.processes()) == 2)
     assert agent.stop(signal.SIGTERM) == 0
-    assert not any(map(alive, plugin.processes()))
+    # They were killed, which takes the kernel a moment.
+    wait_until("the plugin's processes to end", lambda: not any(map(alive, plugin.processes())))
 
 
 def test_H8_plugin_that_is_not_there(cluster: ApiCluster, agent: Agent, plugin: Plugin) -> None:

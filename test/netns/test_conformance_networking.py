@@ -12,6 +12,7 @@ from rig.client import connected
 from rig.cluster import Cluster, cluster_ip
 from rig.frontends import Frontends
 from rig.titles import HOST_PORT, PODS, Deploy, Hosts, Meet, assert_nobody, redeploy
+from rig.tracked import tracks_udp
 
 HTTP_AND_UDP = pytest.mark.parametrize("over", ["TCP", "UDP"], ids=["http", "udp"])
 
@@ -103,10 +104,14 @@ def test_update_node_port(
     Networking Granular Checks: Services should update nodePort: udp"""
     made = deploy("granular", *PODS, protocols=[over])
     client, at = made.cluster.client, made.at("node-port", family)
+    node, port = made.cluster.node1, at[1]
     assert meet(client, at, over, n=120) == PODS
+    assert tracks_udp(node, family, port) == (over == "UDP")
     made.object["spec"].update(type="ClusterIP", externalIPs=[])
     made.object["spec"]["ports"] = [objects.port(80, protocol=over, name=over.lower())]
     redeploy(made, agent, *PODS)
+    # A new client may have the port of one before, whose flow goes on till then.
+    agent.wait_until("the UDP flows to be ended", lambda: not tracks_udp(node, family, port))
     assert meet(client, at, over, n=6) == {"refused"}
 
 

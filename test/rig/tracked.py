@@ -25,6 +25,12 @@ def tracked(node: Namespace) -> int:
     return int(node.run("conntrack", "-C"))
 
 
+def tracks_udp(node: Namespace, family: int, port: int) -> bool:
+    """Whether it tracks flows that were sent to this port."""
+    to_port = ("-f", f"ipv{family}", "-p", "udp", "--orig-port-dst", str(port))
+    return "udp" in node.run("conntrack", "-L", *to_port)
+
+
 def fill(node: Namespace, directory: Path) -> None:
     """Have @node track as many as it may. The limit counts for each namespace alone, but only the
     first one can set it: so this makes what room there is go."""

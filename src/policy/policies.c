@@ -202,12 +202,12 @@ static int policy_changed(const struct object *before, const struct object *now,
 	return 0;
 }
 
-/* Its namespace is being deleted, policies first: they hold until the last pod is gone. */
+/* Its namespace is being deleted, policies first: what is in force holds until the last pod is gone. */
 static bool policy_is_held(const struct policies *p, const struct policy_state *st)
 {
 	const struct namespace_state *ns = namespace_find(p, st->namespace);
 
-	return !st->object && st->n_pods > 0 && ns && ns->ending;
+	return !st->object && st->active && st->n_pods > 0 && ns && ns->ending;
 }
 
 static const char *policy_owner(const struct policy_state *st, char text[static OWNER_BYTES])

@@ -215,7 +215,7 @@ static void test_any_order_of_events_ends_alike(void **state)
 	o->seed = 7;
 	for (unsigned i = 0; i < N_STEPS; i++) {
 		step(w, o);
-		if (below(o, 2))
+		if (below(o, 4) == 0)
 			policy_sync(w);
 		if (i % STEPS_A_CHECK == 0)
 			assert_as_anew(w, o);

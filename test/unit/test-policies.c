@@ -231,6 +231,22 @@ static void test_O10_policies_of_an_ending_namespace_hold(void **state)
 	assert_int_equal(policies_stats(w->policies).policies, 0);
 }
 
+/* What was not in force is not held: the policy is gone before its first pod is seen. */
+static void test_O10_a_pod_that_comes_too_late_has_no_policy(void **state)
+{
+	struct policy_world *w = *state;
+
+	policy_apply(w, "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'x'},"
+			"'status':{'phase':'Terminating'}}");
+	policy_policy(w, "x", "p", "'podSelector':{}");
+	policy_sync(w);
+	policy_pod(w, "x", "a", "", A);
+	policy_pod(w, "x", "b", "", B);
+	policy_remove(w, KIND_NETWORK_POLICY, "x", "p");
+	assert_allowed(w, A " " B, A ">" B " " B ">" A " ");
+	assert_int_equal(w->whole.n_definitions, 0);
+}
+
 /* One that begins anew has no policy of before. */
 static void test_O10_a_namespace_that_comes_back_is_open(void **state)
 {
@@ -535,6 +551,7 @@ int main(void)
 		policy_test(test_O4_an_address_is_the_youngest_running_pods),
 		policy_test(test_O4_finished_and_host_network_pods_have_no_address),
 		policy_test(test_O10_policies_of_an_ending_namespace_hold),
+		policy_test(test_O10_a_pod_that_comes_too_late_has_no_policy),
 		policy_test(test_O10_a_namespace_that_comes_back_is_open),
 		policy_test(test_S9_no_namespace_opens_another),
 		policy_test(test_O6_named_ports_are_the_destinations),

